@@ -1,0 +1,78 @@
+"""What only experiments need on a host: a listening daemon and a container."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from harness.environment import SESSION, TAG
+from harness.hosts.base import LabHost
+
+# The parent reports the port when the socket listens and leaves; the child is the daemon.
+_DAEMON = """
+import os, socket, sys
+listener = socket.create_server(("0.0.0.0", 0))
+if os.fork():
+    print(listener.getsockname()[1], flush=True)
+    os._exit(0)
+os.setsid()
+for descriptor in (0, 1, 2):
+    os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
+while True:
+    listener.accept()[0].close()
+"""
+
+
+@pytest.fixture
+def daemon(host: LabHost, need: Callable[[str, str], None]) -> Iterator[int]:
+    """The PID of a daemon of the host, found by the socket on which it listens."""
+    need("ss", "install the package iproute2")
+    port = host.check_output("%s -ISc %s", host.python, _DAEMON)
+    assert host.socket(f"tcp://0.0.0.0:{port}").is_listening
+    found = re.search(r"pid=(\d+)", host.check_output("ss -Hltnp sport = :%s", port))
+    assert found, f"ss names no process that listens on port {port}"
+    yield int(found[1])
+    host.run("kill %s", found[1])
+
+
+_BUNDLE = {
+    "ociVersion": "1.0.2",
+    "process": {
+        "terminal": False,
+        "user": {"uid": 0, "gid": 0},
+        "args": ["/busybox", "sleep", "3600"],
+        "env": ["PATH=/", f"{TAG}={SESSION}"],
+        "cwd": "/",
+    },
+    "root": {"path": "rootfs"},
+    "hostname": "container",
+    "mounts": [
+        {"destination": "/proc", "type": "proc", "source": "proc"},
+        {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
+    ],
+    "linux": {"namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")]},
+}
+
+# runc would make control groups, and those are the machine's: over a read-only hierarchy it goes without
+# (--rootless ignores that they can't be written).
+_RUN = """\
+mount -t cgroup2 -o ro cgroup2 /sys/fs/cgroup &&
+exec runc --rootless true --root "$1/state" run --bundle "$1" --pid-file "$1/pid" --detach "$2" </dev/null >"$1/log" 2>&1
+"""
+
+
+@pytest.fixture
+def container(host: LabHost, need: Callable[[str, str], None]) -> Iterator[int]:
+    """The PID, on the host, of a process in a container that runc made from busybox alone."""
+    need("runc", "install the package runc")
+    need("busybox", "install the package busybox-static")
+    bundle, name = f"{host.scratch}/container", f"nslab-{SESSION}"
+    host.check_output("mkdir -p %s && cp $(command -v busybox) %s", f"{bundle}/rootfs", f"{bundle}/rootfs")
+    host.check_output("printf %%s %s >%s", json.dumps(_BUNDLE), f"{bundle}/config.json")
+    started = host.run("unshare --mount --cgroup sh -c %s - %s %s", _RUN, bundle, name)
+    assert started.rc == 0, f"runc does not run: {host.check_output('cat %s', bundle + '/log')}"
+    yield int(host.check_output("cat %s", f"{bundle}/pid"))
+    host.run("runc --root %s delete --force %s", f"{bundle}/state", name)

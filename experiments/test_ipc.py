@@ -1,0 +1,133 @@
+"""What does an IPC namespace isolate?
+
+Rule (ipc_namespaces(7)): System V IPC objects and POSIX message queues are visible to all processes of the
+namespace in which they were made, and to no others.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from harness.hosts.base import LabHost
+from harness.isolate import Isolate
+from harness.shell import Shell
+
+VISIBLE = {"uts": True, "ipc": False}
+"""Whether a shell of this program sees the host's objects: `uts` makes no IPC namespace, `ipc` does."""
+
+LISTING = {"--queue": "--queues", "--shmem": "--shmems", "--semaphore": "--semaphores"}
+"""What ipcmk(1) makes to what ipcs(1) lists."""
+
+
+def listed(side: LabHost | Shell, what: str) -> dict[str, list[str]]:
+    """What a side's ``ipcs`` lists: key to the row's fields. Keys are random, so equal keys are one object."""
+    lines = side.check_output(f"ipcs {LISTING[what]}").splitlines()
+    return {row[0]: row for row in map(str.split, lines) if row and row[0].startswith("0x")}
+
+
+def make(side: LabHost | Shell, what: str, size: int | None = None) -> str:
+    """Make an object on a side and tell its key."""
+    before = listed(side, what)
+    made = side.check_output(f"ipcmk {what} {size or ''}")
+    (key,) = listed(side, what).keys() - before.keys()
+    assert re.search(rf"id: {listed(side, what)[key][1]}$", made), f"ipcmk names another id: {made!r}"
+    return key
+
+
+@pytest.mark.claim(id="ipc-1")
+def test_new_queue_is_listed_on_the_host(host: LabHost) -> None:
+    """A message queue made on the host is one more row: its id, owner root, permissions 644, empty."""
+    before = listed(host, "--queue")
+    announced = re.fullmatch(r"Message queue id: (\d+)", host.check_output("ipcmk -Q"))
+    after = listed(host, "--queue")
+
+    (key,) = after.keys() - before.keys()
+    assert announced
+    assert after[key] == [key, announced[1], "root", "644", "0", "0"]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        pytest.param("uts", marks=pytest.mark.claim(id="ipc-2")),
+        pytest.param("ipc", marks=pytest.mark.claim(id="ipc-3")),
+    ],
+)
+def test_hosts_queue_is_seen_only_without_an_ipc_namespace(host: LabHost, isolate: Isolate, program: str) -> None:
+    """The host's message queue is listed inside `uts`, as the very same row, and not inside `ipc`."""
+    key = make(host, "--queue")
+    seen = listed(isolate(program), "--queue")
+
+    assert (key in seen) == VISIBLE[program]
+    if VISIBLE[program]:
+        assert seen[key] == listed(host, "--queue")[key]
+    else:
+        assert not seen, "a new namespace is empty"
+
+
+@pytest.mark.claim(id="ipc-4")
+@pytest.mark.parametrize("program", VISIBLE)
+@pytest.mark.parametrize("what", ["--shmem", "--semaphore"])
+def test_shared_memory_and_semaphores_are_isolated_alike(
+    host: LabHost, isolate: Isolate, what: str, program: str
+) -> None:
+    """Shared memory and semaphores cross as queues do: both ways inside `uts`, neither way inside `ipc`."""
+    inside = isolate(program)
+    outer, inner = make(host, what, 3), make(inside, what, 3)
+
+    assert (outer in listed(inside, what)) == VISIBLE[program]
+    assert (inner in listed(host, what)) == VISIBLE[program]
+
+
+@pytest.mark.claim(id="ipc-5")
+@pytest.mark.parametrize("program", VISIBLE)
+def test_posix_queues_are_isolated_alike(host: LabHost, isolate: Isolate, program: str) -> None:
+    """POSIX message queues cross as System V's do: both ways inside `uts`, neither way inside `ipc`."""
+    inside = isolate(program)
+    outer, inner = f"{host.scratch}/outer", f"{host.scratch}/inner"
+    for side, folder in ((host, outer), (inside, inner)):
+        # The file system shows the queues of the namespace in which it was mounted (mq_overview(7)).
+        side.check_output("mkdir %s && mount -t mqueue mqueue %s", folder, folder)
+    host.check_output("touch %s", f"{outer}/nslab-made-outside")
+    inside.check_output("touch %s", f"{inner}/nslab-made-inside")
+
+    assert ("nslab-made-outside" in inside.check_output("ls %s", inner)) == VISIBLE[program]
+    assert ("nslab-made-inside" in host.check_output("ls %s", outer)) == VISIBLE[program]
+    host.check_output("rm %s", f"{outer}/nslab-made-outside")
+    inside.check_output("rm %s", f"{inner}/nslab-made-inside")
+
+
+OBJECTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("--queue"), st.none()),
+        st.tuples(st.just("--shmem"), st.integers(1, 1 << 20)),
+        st.tuples(st.just("--semaphore"), st.integers(1, 250)),
+    ),
+    max_size=4,
+)
+
+
+@pytest.mark.claim(id="ipc-3")
+@pytest.mark.claim(id="ipc-4")
+def test_each_side_sees_its_own_objects(host: LabHost, isolate: Isolate) -> None:
+    """However many objects of whatever size both sides make, each side lists exactly its own."""
+    inside = isolate("ipc")
+    own: dict[LabHost | Shell, set[str]] = {
+        side: {key for what in LISTING for key in listed(side, what)} for side in (host, inside)
+    }
+
+    @example([("--queue", None)], [("--shmem", 4096), ("--semaphore", 1)])
+    @given(OBJECTS, OBJECTS)
+    def search(outer: list[tuple[str, int | None]], inner: list[tuple[str, int | None]]) -> None:
+        for side, objects in ((host, outer), (inside, inner)):
+            own[side] |= {make(side, *wanted) for wanted in objects}
+
+        for side, keys in own.items():
+            assert {key for what in LISTING for key in listed(side, what)} == keys
+
+    search()
+    assert all(own.values()), "control: both sides have made objects that could have been seen"

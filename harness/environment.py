@@ -1,0 +1,26 @@
+"""What programs on a host are started with: nothing that a person's own settings could change."""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+TAG = "NSLAB_SESSION"
+"""The environment variable by which a process that this session started is known."""
+
+SESSION = f"{os.getpid()}-{secrets.token_hex(4)}"
+"""The value of :data:`TAG` in everything that this process starts."""
+
+_SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The whole environment for a program on a host of this machine.
+
+    The messages of tools are in English (``LC_ALL=C``), the terminal is one that nobody decorates, and the
+    directories of system tools are searched for ordinary users too.
+    """
+    given = os.environ.get("PATH", "").split(os.pathsep)
+    path = [directory for directory in given if directory.startswith("/")]
+    path += [directory for directory in _SYSTEM_PATH if directory not in path]
+    return {"PATH": os.pathsep.join(path), "HOME": "/", "LC_ALL": "C", "TERM": "dumb", TAG: SESSION, **more}

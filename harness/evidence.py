@@ -1,0 +1,120 @@
+"""What an experiment leaves behind: observations, facts, records and runs.
+
+These types are the schema of ``run.json``; ``docs/run.schema.json`` is generated from them. Adding an
+optional field keeps :data:`SCHEMA`; anything else raises it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+SCHEMA = 1
+"""The version of the layout of ``run.json`` that this code writes, and the newest that it reads."""
+
+Side = Literal["inside", "outside"]
+Role = Literal["host", "isolator", "shell", "other"]
+Outcome = Literal["passed", "failed", "error", "skipped"]
+Value = str | int | float | bool | list[str] | None
+"""What a fact may be: plain, and comparable across runs."""
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One act or look on one side of the boundary."""
+
+    side: Side
+    where: str
+    """Which shell or host: ``stage``, or the isolating program, ``go uts``."""
+    command: str
+    output: str
+    """What the terminal showed (inside) or standard output (outside); line ends are newlines."""
+    stderr: str = ""
+    """Standard error; empty inside, where a terminal carries both."""
+    status: int
+    """The exit status."""
+    at: float
+    """Seconds since the experiment began."""
+    seconds: float
+    """How long it took."""
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True):
+    """One process on the host as it stood when a shell had given its first prompt."""
+
+    pid: int
+    parent: int
+    name: str
+    namespaces: dict[str, int]
+    """Namespace kind (as under ``/proc/PID/ns``) to inode number."""
+    role: Role
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """One numbered observation of the document."""
+
+    id: str
+    namespace: str
+    """The chapter: ``uts``, ``ipc``, ``pid`` or ``mnt``."""
+    claim: str
+    done: str
+    saw: str
+    """What the document's terminal showed, or an empty string where it has only text."""
+    source: str
+    """The man page or kernel document that promises it."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All evidence of one experiment on one host with one isolator."""
+
+    test: str
+    """pytest's node id."""
+    title: str
+    """The claim in one sentence: the test's docstring."""
+    claims: list[str]
+    host: str
+    isolator: str | None = None
+    outcome: Outcome
+    message: str = ""
+    """One line: why it failed, broke or was skipped."""
+    details: str = ""
+    """pytest's whole report of what went wrong."""
+    observations: list[Observation] = []
+    processes: list[list[Process]] = []
+    """One process tree for each shell that was started."""
+    facts: dict[str, Value] = {}
+    started: str
+    """ISO 8601, UTC."""
+    seconds: float
+
+
+class HostDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """What a host was: the values against which runs are compared."""
+
+    name: str
+    kind: str
+    kernel: str
+    distribution: str
+    architecture: str
+    user: str
+    tools: dict[str, str]
+    """Tool to version: ``procps``, ``util-linux``, ``libc``, ``python`` …"""
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One pytest session's records, with what describes the hosts."""
+
+    schema: int
+    id: str
+    nslab: str
+    """The version of nslab that wrote it."""
+    command: list[str]
+    started: str
+    isolators: dict[str, str] = {}
+    """Isolator to its version, such as ``go``: ``go1.27.3``."""
+    claims: list[Claim] = []
+    records: list[Record] = []
+    hosts: dict[str, HostDescription] = {}
+    finished: str | None = None
+    """When the session ended; null in the run of a session that died."""
+    exit_status: int | None = None

@@ -1,0 +1,154 @@
+"""A host that experiments act on: testinfra's ``Host``, written down, and the way programs get there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import testinfra.host
+from testinfra.backend.base import BaseBackend, CommandResult
+
+from harness.environment import environment
+from harness.errors import LabError, WaitExpiredError
+from harness.notebook import Notebook
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+DEFAULT_WAIT = 20.0
+"""Seconds that any single command or prompt may take before the wait for it is an error."""
+
+
+class Closeable(Protocol):
+    """Something that ends."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class EnteringBackend(BaseBackend):
+    """A testinfra backend that runs each command by a shell behind a command-line prefix."""
+
+    NAME = "entering"
+
+    def __init__(self, name: str, prefix: Sequence[str], wait: float) -> None:
+        """Run commands behind ``prefix``, each for at most ``wait`` seconds."""
+        super().__init__(name)
+        self.prefix = [*prefix]
+        self.wait = wait
+
+    def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
+        """Run a command; arguments are quoted into its ``%s`` as testinfra does.
+
+        Raises:
+            WaitExpiredError: it did not end in time.
+        """
+        command = self.get_command(command, *args)
+        try:
+            done = subprocess.run(
+                [*self.prefix, "sh", "-c", command],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=self.wait,
+                env=environment(),
+            )
+        except subprocess.TimeoutExpired as expired:
+            seen = (expired.stdout or b"") + (expired.stderr or b"")
+            raise WaitExpiredError(
+                f"the end of {command!r} on {self.hostname}", self.wait, self.decode(seen)
+            ) from None
+        return self.result(done.returncode, command.encode(), done.stdout, done.stderr)
+
+    def decode(self, data: bytes) -> str:
+        """UTF-8, and whatever is not as escapes: evidence must be able to hold every output."""
+        return data.decode("utf-8", "backslashreplace")
+
+
+class LabHost(testinfra.host.Host):
+    """A testinfra host whose every command is an observation from outside.
+
+    A kind of host says how a program starts there (:meth:`enter`), how files get there (:meth:`carry`),
+    where scratch files may lie (:attr:`scratch`) and which Python is there (:attr:`python`).
+    """
+
+    kind = ""
+    notice = ""
+    """What a person is told, in one line, before anything runs on such a host."""
+    scratch = ""
+    python = str(Path(sys.executable).resolve())
+
+    def __init__(self, name: str, prefix: Sequence[str], notebook: Notebook, wait: float) -> None:
+        """Look at a host that is entered by the command-line ``prefix``."""
+        self.name, self.notebook, self.wait = name, notebook, wait
+        self.shells: list[Closeable] = []
+        """What was started here on a terminal: ended with the host, after what keeps the host up."""
+        self._prefix = [*prefix]
+        super().__init__(EnteringBackend(name, prefix, wait))
+        self.backend.set_host(self)
+
+    def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
+        """Run a command by the host's ``sh`` and write down what it showed."""
+        began = self.notebook.clock
+        result = super().run(command, *args, **kwargs)
+        self.notebook.observe(
+            "outside",
+            self.name,
+            result.command.decode(),
+            result.stdout,
+            result.exit_status,
+            began=began,
+            stderr=result.stderr,
+        )
+        return result
+
+    def enter(self, argv: Sequence[str]) -> list[str]:
+        """The command line, on this machine, that runs ``argv`` on the host in the caller's terminal."""
+        return [*self._prefix, *argv]
+
+    def carry(self, folder: str, files: Mapping[str, bytes]) -> str:
+        """Put executable files into a folder on the host, once, and tell the folder's path there."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End every process on the host, then undo everything that was done to make it."""
+        self.drop()
+        # Only now: the terminals' own processes wait for, and so reap, what they had started on the host.
+        for shell in self.shells:
+            shell.close()
+
+    def drop(self) -> None:
+        """End every process on the host and undo everything that was done to make it."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        """The host itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+
+def write_programs(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Write executables into a directory of this machine; equal contents become links of one file.
+
+    Raises:
+        LabError: a file can't be written; names it and the system's reason.
+    """
+    first: dict[int, Path] = {}
+    try:
+        directory.mkdir(mode=0o755, exist_ok=True)
+        for name, content in files.items():
+            target = directory / name
+            if id(content) in first:
+                target.hardlink_to(first[id(content)])
+                continue
+            target.write_bytes(content)
+            target.chmod(0o755)
+            first[id(content)] = target
+    except OSError as error:
+        raise LabError(f"cannot put programs into {directory}: {error.strerror}") from error

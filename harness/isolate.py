@@ -1,0 +1,80 @@
+"""Start shells in new namespaces on a host: what an experiment acts through, inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from harness.evidence import Process, Role
+from harness.hosts.base import LabHost
+from harness.isolators import Isolator
+from harness.namespaces import PROGRAMS, Kind
+from harness.shell import Shell
+
+_COLUMNS = {"utsns": "uts", "ipcns": "ipc", "pidns": "pid", "mntns": "mnt", "netns": "net", "userns": "user"}
+"""ps(1)'s columns for namespaces to the kernel's names for their kinds."""
+
+
+class Isolate:
+    """One isolator on one host; calling it starts a shell in new namespaces.
+
+    What is asked for is one of the document's programs by its name, or any set of kinds; none at all is
+    the control: a shell that the isolator starts without isolating it.
+    """
+
+    def __init__(self, host: LabHost, isolator: Isolator) -> None:
+        """Carry the isolator's programs to the host."""
+        self.host, self.isolator = host, isolator
+        self._directory = host.carry(isolator.name, isolator.programs(host.python))
+
+    def __call__(self, wanted: str | Iterable[Kind] = ()) -> Shell:
+        """Start ``sh`` isolated and wait for its first prompt."""
+        namespaces = kinds(wanted)
+        program = next((name for name, made in PROGRAMS.items() if made == namespaces), None)
+        shell = Shell(
+            self.host,
+            self.command(namespaces),
+            f"{self.isolator.name} {program or ' '.join(sorted(kind.value for kind in namespaces)) or 'none'}",
+        )
+        self.host.notebook.processes.append(process_tree(self.host, shell.terminal))
+        return shell
+
+    def command(self, wanted: str | Iterable[Kind] = (), *argv: str) -> list[str]:
+        """The command line, on the host, that starts ``argv`` (default: ``sh``) in new namespaces."""
+        return self.isolator.command(self._directory, kinds(wanted), argv)
+
+
+def kinds(wanted: str | Iterable[Kind]) -> frozenset[Kind]:
+    """The kinds of namespace that a document's program makes, or the given ones."""
+    return PROGRAMS[wanted] if isinstance(wanted, str) else frozenset(wanted)
+
+
+def process_tree(host: LabHost, terminal: str) -> list[Process]:
+    """The host's own shell, the isolator on a terminal and what it started, with their namespaces.
+
+    Empty where the host's ``/proc`` is broken, as an experiment may have made it.
+    """
+    columns = " ".join(f"-o {column}=" for column in ("pid", "ppid", *_COLUMNS, "comm"))
+    shown = host.run(f"echo $$; ps -t %s -p $$ {columns}", terminal)
+    if shown.rc != 0:
+        return []
+    own, *rows = shown.stdout.splitlines()
+    tree = [_process(row.split(None, 2 + len(_COLUMNS))) for row in rows]
+    return [msgspec.structs.replace(process, role=_role(process, int(own), tree)) for process in tree]
+
+
+def _process(fields: list[str]) -> Process:
+    pid, parent, *inodes, name = fields
+    namespaces = {kind: int(inode) for kind, inode in zip(_COLUMNS.values(), inodes, strict=True) if inode.isdigit()}
+    return Process(pid=int(pid), parent=int(parent), name=name, namespaces=namespaces, role="other")
+
+
+def _role(process: Process, own: int, tree: list[Process]) -> Role:
+    """The isolator is where the terminal's processes begin; its first child is the shell."""
+    if process.pid == own:
+        return "host"
+    started = {other.pid: other for other in tree if other.pid != own}
+    if process.parent not in started:
+        return "isolator"
+    return "shell" if started[process.parent].parent not in started else "other"

@@ -1,0 +1,61 @@
+"""The port: ``isolate.py``, which does with clone(2) itself what the Go program does with ``Cloneflags``."""
+
+from __future__ import annotations
+
+import platform
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from harness.errors import UnmetNeedError
+from harness.isolators.base import PROGRAM_NAMES, Progress, program_command, silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.namespaces import Kind
+
+_SHEBANG_LIMIT = 127
+"""Bytes of a first line that every kernel reads: ``BINPRM_BUF_SIZE`` was 128 until Linux 5.1, then 256."""
+
+
+class Port:
+    """The port, run by the host's own Python interpreter."""
+
+    name = "python"
+
+    def prepare(self, progress: Progress = silent) -> None:
+        """Nothing to do: the source is carried as it is."""
+
+    def version(self) -> str:
+        """The controller's interpreter, such as ``port on Python 3.11.7``; a remote host's may differ."""
+        return f"port on Python {platform.python_version()}"
+
+    def programs(self, python: str) -> dict[str, bytes]:
+        """The source under each name, with a first line that starts that interpreter."""
+        source = resources.files("harness.isolators").joinpath("isolate.py").read_bytes()
+        content = launcher(python).encode() + source
+        return dict.fromkeys(PROGRAM_NAMES, content)
+
+    def command(self, directory: str, namespaces: Iterable[Kind], argv: Sequence[str] = ()) -> list[str]:
+        """The same command line as the Go program's."""
+        return program_command(directory, namespaces, argv)
+
+
+def launcher(python: str) -> str:
+    """The lines before a Python source that let the kernel run it with the interpreter at that path.
+
+    ``-I`` and ``-S`` keep the user's environment and site-packages out. A path that a ``#!`` line cannot hold
+    is started by a shell: the second line is a command to it and a string to Python.
+
+    Raises:
+        UnmetNeedError: the path cannot be written for both languages alike.
+    """
+    line = f"#!{python} -IS\n"
+    if len(line.encode()) <= _SHEBANG_LIMIT and not any(blank in python for blank in " \t\n"):
+        return line
+    if any(special in python for special in "'\\\n"):
+        raise UnmetNeedError(
+            f"python isolator: cannot start {python!r} from a script; "
+            "use an interpreter whose path has no quote, backslash or line end"
+        )
+    return f"""#!/bin/sh\n"exec" '{python}' "-IS" "$0" "$@"\n"""

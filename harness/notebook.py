@@ -1,0 +1,61 @@
+"""The notebook of one experiment: what was done, seen and measured, in the order of time."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+
+from harness.evidence import Observation, Process, Side, Value
+
+
+class Notebook:
+    """Collects the observations, process trees and facts of one experiment."""
+
+    def __init__(self) -> None:
+        """Start the experiment's clock."""
+        self.started = now()
+        self._began = time.monotonic()
+        self.observations: list[Observation] = []
+        self.processes: list[list[Process]] = []
+        self.facts: dict[str, Value] = {}
+
+    @property
+    def clock(self) -> float:
+        """Seconds since the experiment began."""
+        return time.monotonic() - self._began
+
+    def observe(
+        self, side: Side, where: str, command: str, output: str, status: int, *, began: float, stderr: str = ""
+    ) -> None:
+        """Write down one act or look that started at ``began`` (a reading of :attr:`clock`)."""
+        self.observations.append(
+            Observation(
+                side=side,
+                where=where,
+                command=printable(command),
+                output=printable(output),
+                stderr=printable(stderr),
+                status=status,
+                at=round(began, 6),
+                seconds=round(self.clock - began, 6),
+            )
+        )
+
+    def fact(self, name: str, value: Value) -> None:
+        """Name a value that is comparable across runs; what varies by nature (PIDs, times) is none.
+
+        Raises:
+            ValueError: the name was given another value before in the same experiment.
+        """
+        if self.facts.setdefault(name, value) != value:
+            raise ValueError(f"fact {name!r} is both {self.facts[name]!r} and {value!r} in one experiment")
+
+
+def now() -> str:
+    """The time as records write it: ISO 8601, UTC, whole milliseconds."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def printable(text: str) -> str:
+    """The text without lone surrogates, which UTF-8 and so JSON cannot carry."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,91 @@
+"""The lab's side of pytest; no other package of the harness knows it. Here: options and parameters."""
+
+from __future__ import annotations
+
+import hypothesis
+import pytest
+
+from harness import hosts, isolators
+from harness.hosts.base import DEFAULT_WAIT
+from harness.plugin.recorder import Recorder, RecordTaker, claims_of
+
+pytest_plugins = ["harness.plugin.outcomes", "harness.plugin.fixtures"]
+
+hypothesis.settings.register_profile(
+    "nslab",
+    deadline=None,
+    derandomize=True,
+    max_examples=10,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.register_profile(
+    "search", hypothesis.settings.get_profile("nslab"), derandomize=False, max_examples=200
+)
+hypothesis.settings.load_profile("nslab")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The lab's options, in a group of their own in ``pytest --help``."""
+    group = parser.getgroup("nslab", "namespace laboratory")
+    group.addoption(
+        "--isolator",
+        metavar="NAME[,NAME]",
+        default=",".join(isolators.ISOLATORS),
+        help="what isolates (default: %(default)s)",
+    )
+    group.addoption(
+        "--stage",
+        choices=list(hosts.HOSTS),
+        default="disposable",
+        help="where experiments act: on a disposable stage, or on this very machine (for throw-away VMs)",
+    )
+    group.addoption("--claim", metavar="ID", action="append", help="run only the experiments of this claim (repeatable)")
+    group.addoption("--reports", metavar="DIR", help="where runs are written (default: reports/ of the project)")
+    group.addoption(
+        "--wait",
+        metavar="SECONDS",
+        type=float,
+        default=DEFAULT_WAIT,
+        help="the longest wait for one prompt or command (default: %(default)g)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check what was asked for before anything runs; the controller records."""
+    config.addinivalue_line("markers", "claim(id): the document's observation that the experiment tests")
+    names = config.getoption("--isolator").split(",")
+    for name in names:
+        if name not in isolators.ISOLATORS:
+            known = ", ".join(isolators.ISOLATORS)
+            raise pytest.UsageError(f"--isolator={name}: no such isolator; choose from {known}")
+    if config.getoption("--wait") <= 0:
+        raise pytest.UsageError(f"--wait={config.getoption('--wait'):g}: expected a number of seconds above 0")
+    if config.getoption("--hosts", None):
+        raise pytest.UsageError("--hosts: other machines can't be hosts yet; leave it out, or run the lab there")
+    config.pluginmanager.register(RecordTaker(), "nslab-record-taker")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Recorder(config, names), "nslab-recorder")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Hosts and isolators are ordinary parameters, so that the matrix stands in the test ids."""
+    config = metafunc.config
+    if "host" in metafunc.fixturenames:
+        kind = config.getoption("--stage")
+        metafunc.parametrize("host", [kind], ids=[hosts.HOSTS[kind].kind], indirect=True)
+    if "isolator" in metafunc.fixturenames:
+        metafunc.parametrize("isolator", config.getoption("--isolator").split(","), indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the experiments of the claims that were asked for."""
+    wanted = config.getoption("--claim")
+    if not wanted:
+        return
+    kept = [item for item in items if any(id_ in wanted for id_ in claims_of(item))]
+    missing = set(wanted) - {id_ for item in kept for id_ in claims_of(item)}
+    if missing:
+        known = ", ".join(sorted({id_ for item in items for id_ in claims_of(item)}))
+        raise pytest.UsageError(f"--claim {min(missing)}: no collected experiment tests it; there are {known}")
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept

@@ -1,0 +1,90 @@
+"""What an experiment is given: the host, the isolated shells, and a place for facts."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from harness import hosts, isolators
+from harness.evidence import Value
+from harness.hosts.base import LabHost
+from harness.isolate import Isolate
+from harness.isolators import Isolator
+from harness.notebook import Notebook
+from harness.plugin.recorder import NOTEBOOK
+from harness.errors import LabError
+from harness.state import Machine, differences
+
+
+class MachineChangedError(LabError):
+    """An experiment reached through to the machine; the session stops."""
+
+
+@functools.cache
+def prepared(name: str) -> Isolator:
+    """The isolator of this name, made once in a process."""
+    made = isolators.ISOLATORS[name]()
+    made.prepare()
+    return made
+
+
+@pytest.fixture(scope="session")
+def machine() -> Iterator[Callable[[], list[str]]]:
+    """What has changed on this machine since the session began."""
+    watched = Machine()
+    before = watched.state()
+    yield lambda: differences(before, watched.state())
+    watched.close()
+
+
+@pytest.fixture
+def notebook(request: pytest.FixtureRequest) -> Notebook:
+    """The experiment's notebook; its content becomes the record."""
+    return request.node.stash.setdefault(NOTEBOOK, Notebook())
+
+
+@pytest.fixture
+def host(
+    request: pytest.FixtureRequest, notebook: Notebook, machine: Callable[[], list[str]]
+) -> Iterator[LabHost]:
+    """The host: where a claim is checked from outside. Afterwards the machine must be as before."""
+    made = hosts.HOSTS[request.param](notebook, request.config.getoption("--wait"))
+    try:
+        yield made
+    finally:
+        made.close()
+    changes = machine()
+    if changes:
+        request.session.shouldstop = f"this machine was changed: {'; '.join(changes)}"
+        raise MachineChangedError(f"{request.node.name} left this machine changed: {'; '.join(changes)}")
+
+
+@pytest.fixture
+def isolator(request: pytest.FixtureRequest) -> Isolator:
+    """The program that isolates."""
+    return prepared(request.param)
+
+
+@pytest.fixture
+def isolate(host: LabHost, isolator: Isolator) -> Isolate:
+    """Starts shells in new namespaces of the host: ``isolate("uts")`` runs the document's program ``uts``."""
+    return Isolate(host, isolator)
+
+
+@pytest.fixture
+def fact(notebook: Notebook) -> Callable[[str, Value], None]:
+    """Names a measured value, to be compared between runs."""
+    return notebook.fact
+
+
+@pytest.fixture
+def need(host: LabHost) -> Callable[[str, str], None]:
+    """Skips the experiment where the host lacks a command, and says how to get it."""
+
+    def check(command: str, remedy: str) -> None:
+        if not host.exists(command):
+            pytest.skip(f"the host has no {command}: {remedy}")
+
+    return check

@@ -1,0 +1,44 @@
+"""Errors of the harness or the machine are errors in pytest's results, wherever they came up."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from harness.errors import LabError
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note on the report whether the harness or the machine broke in the middle of an experiment."""
+    report = yield
+    if call.when == "call" and call.excinfo is not None and call.excinfo.errisinstance(LabError):
+        report.nslab_broke = True  # type: ignore[attr-defined]  # xdist carries such attributes along
+    return report
+
+
+def broke(report: pytest.TestReport) -> bool:
+    """Whether a report of the call phase tells of an error, not of a refuted claim."""
+    return bool(getattr(report, "nslab_broke", False))
+
+
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
+    """Count it as an error in the terminal's summary."""
+    if isinstance(report, pytest.TestReport) and broke(report):
+        return "error", "E", "ERROR"
+    return None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> Generator[None, None, None]:
+    """Let every reporter, such as JUnit's, see an error: they know one by its phase."""
+    if not broke(report):
+        return (yield)
+    report.when = "setup"
+    try:
+        return (yield)
+    finally:
+        report.when = "call"

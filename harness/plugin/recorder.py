@@ -1,0 +1,168 @@
+"""Writes the run: a record when an experiment ends, the report when the session does."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Generator, Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from harness import __version__, claims, hosts, publish, runs
+from harness.describe import describe
+from harness.errors import LabError, UnmetNeedError
+from harness.evidence import SCHEMA, Outcome, Record, Run
+from harness.hosts.base import LabHost
+from harness.isolators import ISOLATORS
+from harness.notebook import Notebook, now
+from harness.plugin.outcomes import broke
+
+NOTEBOOK = pytest.StashKey[Notebook]()
+_PHASES = pytest.StashKey[list[pytest.TestReport]]()
+
+
+def claims_of(item: pytest.Item) -> list[str]:
+    """The ids of the document's observations that an experiment tests."""
+    return sorted(mark.kwargs["id"] for mark in item.iter_markers("claim"))
+
+
+class RecordTaker:
+    """Runs where experiments run: makes each one's record and hands it on with its last report."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach the record to the report of the teardown, when all is known."""
+        report = yield
+        phases = item.stash.setdefault(_PHASES, [])
+        phases.append(report)
+        if call.when == "teardown" and NOTEBOOK in item.stash:
+            record = take_record(item, phases, item.stash[NOTEBOOK])
+            report.nslab_record = msgspec.to_builtins(record)  # type: ignore[attr-defined]
+        return report
+
+
+def take_record(item: pytest.Item, phases: list[pytest.TestReport], notebook: Notebook) -> Record:
+    """Everything that one experiment left behind."""
+    parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
+    bad = next((phase for phase in phases if not phase.passed), None)
+    function = cast("pytest.Function", item).function
+    return Record(
+        test=item.nodeid,
+        title=" ".join((function.__doc__ or item.name).split()),
+        claims=claims_of(item),
+        host=hosts.HOSTS[parameters["host"]].kind,
+        isolator=parameters.get("isolator"),
+        outcome=outcome_of(phases),
+        message=_message(bad) if bad else "",
+        details=bad.longreprtext if bad and not bad.skipped else "",
+        observations=notebook.observations,
+        processes=notebook.processes,
+        facts=notebook.facts,
+        started=notebook.started,
+        seconds=round(notebook.clock, 3),
+    )
+
+
+def outcome_of(phases: Iterable[pytest.TestReport]) -> Outcome:
+    """One word for all phases: an error anywhere outweighs a failed claim, for then the verdict is in doubt."""
+    words: set[Outcome] = set()
+    for phase in phases:
+        if phase.failed:
+            words.add("failed" if phase.when == "call" and not broke(phase) else "error")
+        elif phase.skipped:
+            words.add("skipped")
+    order: tuple[Outcome, ...] = ("error", "failed", "skipped")
+    return next((word for word in order if word in words), "passed")
+
+
+def _message(report: pytest.TestReport) -> str:
+    """The one line that says why."""
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash else report.longrepr).partition("\n")[0]
+
+
+class Recorder:
+    """Runs in the controller only: owns the run's folder."""
+
+    def __init__(self, config: pytest.Config, isolators: list[str]) -> None:
+        """Nothing is written before experiments were collected."""
+        self._config, self._isolators = config, isolators
+        self._writer: runs.RunWriter | None = None
+        self._started = now()
+        self._reports = Path(config.getoption("--reports") or config.rootpath / "reports").absolute()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Begin the run, where this process runs the experiments itself."""
+        self._begin([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Begin the run, where workers run the experiments."""
+        self._begin(ids)
+
+    def _begin(self, ids: list[str]) -> None:
+        """Prepare what the experiments need and open the run: all that can be refused is refused here."""
+        if self._writer or self._config.option.collectonly or not any(map(is_experiment, ids)):
+            return
+        try:
+            versions = {name: self._prepare(name) for name in self._isolators}
+            kind = hosts.HOSTS[self._config.getoption("--stage")]
+            self._say(kind.notice)
+            with kind(Notebook(), self._config.getoption("--wait")) as host:
+                self._open(host, versions)
+        except (UnmetNeedError, LabError) as error:
+            raise pytest.UsageError(str(error)) from error
+
+    def _open(self, host: LabHost, versions: dict[str, str]) -> None:
+        run = Run(
+            schema=SCHEMA,
+            id=runs.new_id(),
+            nslab=__version__,
+            command=["pytest", *self._config.invocation_params.args],
+            started=self._started,
+            isolators=versions,
+            claims=list(claims.read().values()),
+        )
+        description = describe(host)
+        self._writer = runs.RunWriter(self._reports, run)
+        self._writer.describe_host(description)
+
+    def _prepare(self, name: str) -> str:
+        isolator = ISOLATORS[name]()
+        isolator.prepare(self._say)
+        return isolator.version()
+
+    def _say(self, line: str) -> None:
+        """Tell a person what the session waits for."""
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if reporter and line:
+            reporter.ensure_newline()
+            reporter.write_line(f"nslab: {line}")
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Write a finished experiment down at once."""
+        record = getattr(report, "nslab_record", None)
+        if record is not None and self._writer:
+            self._writer.append(msgspec.convert(record, Record))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
+        """Close the run and render it; an interrupted session leaves an incomplete run. The path comes last."""
+        yield
+        if not self._writer:
+            return
+        if exitstatus != pytest.ExitCode.INTERRUPTED:
+            self._writer.finish(now(), int(exitstatus))
+        page = publish.publish(self._writer.folder)
+        self._say(f"report: {shlex.quote(str(page))}")
+
+
+def is_experiment(nodeid: str) -> bool:
+    """Whether a test lies in the folder of experiments."""
+    return "experiments" in Path(nodeid.partition("::")[0]).parts

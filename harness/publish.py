@@ -1,0 +1,52 @@
+"""From runs on disk to pages on disk; runs no commands, so that old runs can be rendered again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness import runs
+from harness.report import RunHead, render_index, render_run, run_head
+
+PAGE = "index.html"
+
+
+def publish(folder: Path) -> Path:
+    """Render one run and the index over all runs beside it; runs without a page get theirs too.
+
+    Returns:
+        The page of the run.
+
+    Raises:
+        UnreadableRunError: the run can't be read.
+        OSError: the pages can't be written.
+    """
+    page = render(folder)
+    heads = []
+    for other in runs.folders(folder.parent):
+        try:
+            heads.append(run_head(runs.read(other / runs.FILE), f"{other.name}/{PAGE}"))
+            if not (other / PAGE).exists():
+                render(other)
+        except runs.UnreadableRunError as problem:
+            heads.append(RunHead(id=other.name, href=f"{other.name}/{runs.FILE}", problem=str(problem)))
+    _write(folder.parent / PAGE, render_index(heads))
+    return page
+
+
+def render(folder: Path) -> Path:
+    """Render one run's page from its file.
+
+    Raises:
+        UnreadableRunError: the run can't be read.
+        OSError: the page can't be written.
+    """
+    _write(folder / PAGE, render_run(runs.read(folder / runs.FILE)))
+    return folder / PAGE
+
+
+def _write(page: Path, content: str) -> None:
+    """Replace a page at once: a reader never sees half of one."""
+    half = page.with_name(f".{page.name}.{os.getpid()}")
+    half.write_text(content, encoding="utf-8")
+    half.replace(page)

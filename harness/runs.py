@@ -1,0 +1,169 @@
+"""Runs on disk: ``reports/<run>/run.json``, written as experiments finish, read back whole or in part.
+
+One record stands on one line and the end of the document is rewritten with each: at any moment the file is
+valid JSON, and a file that a crash cut in the middle of a write loses that one record only.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import LabError, UnmetNeedError
+from harness.evidence import SCHEMA, HostDescription, Record, Run
+
+FILE = "run.json"
+_RECORDS = b'"records":['
+
+
+class UnreadableRunError(Exception):
+    """A run can't be read; the message names the file, what is wrong and the next step."""
+
+
+class RunWriter:
+    """Appends records to one run's file; a run's folder is never used twice."""
+
+    def __init__(self, reports: Path, run: Run) -> None:
+        """Make the run's folder and write the head of its file.
+
+        Raises:
+            UnmetNeedError: the reports can't be written there; names the folder and the remedy.
+        """
+        self._run = run
+        self.folder = reports / run.id
+        self._hosts: dict[str, HostDescription] = {}
+        self._empty = True
+        head, _ = msgspec.json.encode(run).split(_RECORDS, 1)
+        try:
+            reports.mkdir(exist_ok=True)
+            self.folder.mkdir()
+            self._file = os.open(self.folder / FILE, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            self._end = os.pwrite(self._file, head + _RECORDS, 0)
+            self._close_document(finished=None, exit_status=None)
+        except OSError as error:
+            raise UnmetNeedError(
+                f"cannot write reports to {reports}: {error.strerror}; "
+                "free it or choose another folder with --reports=DIR"
+            ) from error
+
+    def describe_host(self, host: HostDescription) -> None:
+        """Note what a host is; written with the next record."""
+        self._hosts[host.name] = host
+
+    def append(self, record: Record) -> None:
+        """Write a finished experiment down.
+
+        Raises:
+            LabError: the disk refused; names the file and the system's reason.
+        """
+        line = (b"\n" if self._empty else b",\n") + msgspec.json.encode(record)
+        try:
+            self._end = self._write(line, self._end)
+            self._empty = False
+            self._close_document(finished=None, exit_status=None)
+        except OSError as error:
+            raise LabError(f"cannot write {self.folder / FILE}: {error.strerror}") from error
+
+    def finish(self, finished: str, exit_status: int) -> None:
+        """Mark the run as complete.
+
+        Raises:
+            LabError: the disk refused; names the file and the system's reason.
+        """
+        try:
+            self._close_document(finished=finished, exit_status=exit_status)
+        except OSError as error:
+            raise LabError(f"cannot write {self.folder / FILE}: {error.strerror}") from error
+        finally:
+            os.close(self._file)
+
+    def _close_document(self, *, finished: str | None, exit_status: int | None) -> None:
+        """Write what stands behind the records, over what stood there before."""
+        rest = {"hosts": self._hosts, "finished": finished, "exit_status": exit_status}
+        length = self._write(b"\n]," + msgspec.json.encode(rest)[1:] + b"\n", self._end)
+        os.ftruncate(self._file, length)
+
+    def _write(self, data: bytes, offset: int) -> int:
+        while data:
+            written = os.pwrite(self._file, data, offset)
+            data, offset = data[written:], offset + written
+        return offset
+
+
+def new_id() -> str:
+    """A name for a run that sorts by time: ``2026-11-23T21-40-05-3fa9``."""
+    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}"
+
+
+def read(file: Path) -> Run:
+    """A run from its file, with whatever records a crash left whole.
+
+    Raises:
+        UnreadableRunError: no such file, no run, or one of a newer schema.
+    """
+    return _decode(_content(file), file)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UnreadableRunError(f"cannot read {file}: {error.strerror}; name a run's folder or its {FILE}") from error
+    version = _schema_of(content)
+    if version is None:
+        raise UnreadableRunError(f"{file} is not a run of nslab: expected a JSON object with a number as 'schema'")
+    if version > SCHEMA:
+        raise UnreadableRunError(
+            f"{file} has schema {version}, this nslab reads up to {SCHEMA}: read it with a newer nslab"
+        )
+    return content
+
+
+def _schema_of(content: bytes) -> int | None:
+    """The schema's number, from the start of the file: the rest may be of any later form, or cut."""
+    start = content[:64].replace(b" ", b"").replace(b"\n", b"")
+    if not start.startswith(b'{"schema":'):
+        return None
+    digits = start.removeprefix(b'{"schema":').split(b",")[0].split(b"}")[0]
+    return int(digits) if digits.isdigit() else None
+
+
+def _decode(content: bytes, file: Path) -> Run:
+    try:
+        return msgspec.json.decode(content, type=Run)
+    except msgspec.ValidationError as error:
+        raise UnreadableRunError(f"{file} is not a run of nslab: {error}") from error
+    except msgspec.DecodeError:
+        return _salvage(content, file)
+
+
+def _salvage(content: bytes, file: Path) -> Run:
+    """The whole records of a file whose end is missing; the run is then incomplete."""
+    lines = content.split(b"\n")
+    try:
+        run = msgspec.json.decode(lines[0] + b"]}", type=Run)
+    except msgspec.MsgspecError as error:
+        raise UnreadableRunError(f"{file} is damaged from its first line on: {error}") from error
+    return msgspec.structs.replace(run, records=list(_whole_records(lines[1:])))
+
+
+def _whole_records(lines: list[bytes]) -> Iterator[Record]:
+    for line in lines:
+        try:
+            yield msgspec.json.decode(line.removesuffix(b","), type=Record)
+        except msgspec.MsgspecError:
+            return
+
+
+def folders(reports: Path) -> list[Path]:
+    """Every run's folder, newest first."""
+    try:
+        found = [path for path in reports.iterdir() if (path / FILE).is_file()]
+    except OSError:
+        return []
+    return sorted(found, key=lambda path: path.name, reverse=True)

@@ -1,0 +1,141 @@
+"""What of this machine an experiment could change: read before and after, compared, told by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from harness import mountinfo
+from harness.environment import SESSION, TAG
+from harness.mountinfo import Mount
+
+MARK = "nslab"
+"""The beginning of every name that the lab gives to a file or a control group of the machine."""
+
+
+class Ipc(NamedTuple):
+    """One System V object as ``/proc/sysvipc`` lists it (sysvipc(7))."""
+
+    kind: str
+    id: int
+    key: int
+
+    def __str__(self) -> str:
+        """The object as ipcs(1) names it."""
+        return f"{_IPC_WORDS[self.kind]} {self.id} (key {self.key & 0xFFFFFFFF:#010x})"
+
+
+_IPC_WORDS = {"msg": "message queue", "sem": "semaphore array", "shm": "shared memory segment"}
+
+
+class State(NamedTuple):
+    """The machine as it was at one moment."""
+
+    hostname: str
+    domainname: str
+    mounts: tuple[Mount, ...]
+    ipc: frozenset[Ipc]
+    queues: frozenset[str]
+    """Paths of POSIX message queues in mounted mqueue file systems (mq_overview(7))."""
+    processes: frozenset[tuple[int, str]]
+    """PID and name of each process that this session started on the machine and that still runs."""
+
+
+class Machine:
+    """Reads this machine's state, also while something covers its ``/proc``."""
+
+    def __init__(self, session: str = SESSION) -> None:
+        """Watch for what the programs of ``session`` leave behind."""
+        self.session = session
+        self._proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._proc)
+
+    def state(self) -> State:
+        """The state now."""
+        mounts = tuple(mountinfo.parse(self._read("self/mountinfo")))
+        return State(
+            hostname=self._read("sys/kernel/hostname").strip(),
+            domainname=self._read("sys/kernel/domainname").strip(),
+            mounts=mounts,
+            ipc=frozenset(self._ipc()),
+            queues=frozenset(_queues(mounts)),
+            processes=frozenset(self._processes()),
+        )
+
+    def _read(self, path: str) -> str:
+        return self._read_bytes(path).decode("utf-8", "backslashreplace")
+
+    def _read_bytes(self, path: str) -> bytes:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read()
+
+    def _ipc(self) -> Iterator[Ipc]:
+        for kind in _IPC_WORDS:
+            lines = self._read(f"sysvipc/{kind}").splitlines()
+            for line in lines[1:]:
+                fields = dict(zip(lines[0].split(), line.split(), strict=False))
+                # Desktop programs make and drop segments all the time; those have a living creator.
+                if kind == "shm" and self._is_foreign(int(fields["cpid"])):
+                    continue
+                yield Ipc(kind, int(fields["semid" if kind == "sem" else f"{kind}id"]), int(fields["key"]))
+
+    def _is_foreign(self, pid: int) -> bool:
+        """Whether a living process that this session did not start has this PID."""
+        try:
+            return not self._is_ours(pid)
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+
+    def _is_ours(self, pid: int) -> bool:
+        return f"{TAG}={self.session}".encode() in self._read_bytes(f"{pid}/environ").split(b"\0")
+
+    def _processes(self) -> Iterator[tuple[int, str]]:
+        for name in os.listdir(self._proc):
+            if not name.isdigit():
+                continue
+            try:
+                if self._is_ours(int(name)):
+                    yield int(name), self._read(f"{name}/comm").strip()
+            except OSError:
+                # It ended while it was looked at, or belongs to somebody else.
+                continue
+
+
+def _queues(mounts: tuple[Mount, ...]) -> Iterator[str]:
+    for mount in mounts:
+        if mount.type == "mqueue":
+            try:
+                yield from (str(path) for path in Path(mount.point).iterdir())
+            except OSError:
+                continue
+
+
+def differences(before: State, after: State) -> list[str]:
+    """Each change, by name, in the order in which a reader would look for them."""
+    changes = [
+        f"{word} was {old!r} and is {new!r}"
+        for word, old, new in (
+            ("the hostname", before.hostname, after.hostname),
+            ("the domain name", before.domainname, after.domainname),
+        )
+        if old != new
+    ]
+    changes += _changed("mount", before.mounts, after.mounts)
+    changes += _changed("", before.ipc, after.ipc)
+    changes += _changed("POSIX message queue", before.queues, after.queues)
+    changes += [f"process {pid} ({name}) is left" for pid, name in sorted(after.processes - before.processes)]
+    return changes
+
+
+def _changed(word: str, before: object, after: object) -> list[str]:
+    old, new = set(before), set(after)  # type: ignore[call-overload]  # any two collections
+    appeared = [f"{word} {item} appeared".strip() for item in sorted(new - old)]
+    return appeared + [f"{word} {item} is gone".strip() for item in sorted(old - new)]
