@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +12,12 @@ from harness import mountinfo
 from harness.environment import SESSION, TAG
 from harness.mountinfo import Mount
 
-MARK = "nslab"
-"""The beginning of every name that the lab gives to a file or a control group of the machine."""
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+def mark(session: str) -> str:
+    """The beginning of every name that a session gives to a file or a control group of the machine."""
+    return f"nslab-{session}"
 
 
 class Ipc(NamedTuple):
@@ -28,6 +33,7 @@ class Ipc(NamedTuple):
 
 
 _IPC_WORDS = {"msg": "message queue", "sem": "semaphore array", "shm": "shared memory segment"}
+_IPC_COLUMNS = {"msg": "msqid", "sem": "semid", "shm": "shmid"}
 
 
 class State(NamedTuple):
@@ -41,6 +47,8 @@ class State(NamedTuple):
     """Paths of POSIX message queues in mounted mqueue file systems (mq_overview(7))."""
     processes: frozenset[tuple[int, str]]
     """PID and name of each process that this session started on the machine and that still runs."""
+    files: frozenset[str]
+    """Temporary files and control groups that this session made."""
 
 
 class Machine:
@@ -65,7 +73,19 @@ class Machine:
             ipc=frozenset(self._ipc()),
             queues=frozenset(_queues(mounts)),
             processes=frozenset(self._processes()),
+            files=frozenset(_session_files(self.session)),
         )
+
+    def reaches(self, mount: Mount) -> bool:
+        """Whether a lookup of the mount's path ends in it, and not in one that hides it."""
+        try:
+            descriptor = os.open(mount.point, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return f"mnt_id:\t{mount.id}\n" in self._read(f"self/fdinfo/{descriptor}")
+        finally:
+            os.close(descriptor)
 
     def _read(self, path: str) -> str:
         return self._read_bytes(path).decode("utf-8", "backslashreplace")
@@ -83,7 +103,7 @@ class Machine:
                 # Desktop programs make and drop segments all the time; those have a living creator.
                 if kind == "shm" and self._is_foreign(int(fields["cpid"])):
                     continue
-                yield Ipc(kind, int(fields["semid" if kind == "sem" else f"{kind}id"]), int(fields["key"]))
+                yield Ipc(kind, int(fields[_IPC_COLUMNS[kind]]), int(fields["key"]))
 
     def _is_foreign(self, pid: int) -> bool:
         """Whether a living process that this session did not start has this PID."""
@@ -109,6 +129,12 @@ class Machine:
                 continue
 
 
+def _session_files(session: str) -> Iterator[str]:
+    """What lies in the temporary directory and among the control groups under this session's mark."""
+    yield from map(str, Path(tempfile.gettempdir()).glob(f"{mark(session)}*"))
+    yield from map(str, _CGROUPS.glob(f"**/{mark(session)}*/"))
+
+
 def _queues(mounts: tuple[Mount, ...]) -> Iterator[str]:
     for mount in mounts:
         if mount.type == "mqueue":
@@ -131,6 +157,7 @@ def differences(before: State, after: State) -> list[str]:
     changes += _changed("mount", before.mounts, after.mounts)
     changes += _changed("", before.ipc, after.ipc)
     changes += _changed("POSIX message queue", before.queues, after.queues)
+    changes += _changed("", before.files, after.files)
     changes += [f"process {pid} ({name}) is left" for pid, name in sorted(after.processes - before.processes)]
     return changes
 

@@ -98,7 +98,7 @@ def fail(line: str, status: int) -> "NoReturn":
 
 
 def open_standard_descriptors() -> None:
-    """Put /dev/null where descriptor 0, 1 or 2 is closed (Go's ``runtime/fds_unix.go``)."""
+    """Put /dev/null where descriptor 0, 1 or 2 is closed (``runtime/fds_unix.go``, Go 1.22 and later)."""
     for descriptor in range(3):
         if not is_open(descriptor):
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)

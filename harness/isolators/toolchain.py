@@ -78,7 +78,9 @@ def _version(go: Path) -> str:
 
 
 def _ask(go: Path) -> str:
-    environment = {**os.environ, "GOTOOLCHAIN": "local"}
+    # No home: go would keep telemetry in it.
+    nowhere = {"HOME": os.devnull, "XDG_CONFIG_HOME": os.devnull, "GOTOOLCHAIN": "local", "GOENV": "off"}
+    environment = {**os.environ, **nowhere}
     try:
         ran = subprocess.run(  # noqa: S603 - the go that the user chose by $PATH
             [go, "version"], capture_output=True, text=True, timeout=30, check=False, env=environment

@@ -1,0 +1,137 @@
+"""Put this machine back as it was: processes, mounts and their propagation, names, IPC objects, files.
+
+Run as ``python -m harness.restore SESSION`` this is the guardian of a session that acts on the machine
+itself: it reads the state, answers ``ready`` and puts everything back when its input ends, which happens
+however the session ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from harness import mountinfo
+from harness.errors import LabError
+from harness.mountinfo import Mount
+from harness.state import Ipc, Machine, State, differences
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+_MNT_DETACH = 0x2
+_IPC_RMID = 0
+_FLAGS = {"unbindable": 1 << 17, "private": 1 << 18, "slave": 1 << 19, "shared": 1 << 20}
+"""The propagation flags of mount(2)."""
+
+
+def put_back(machine: Machine, before: State) -> list[str]:
+    """Undo every difference from an earlier state, as far as the system lets.
+
+    Returns:
+        What is still different, by name: nothing where all went well.
+    """
+    _kill(machine, before)
+    now = machine.state()
+    _unmount_new(before, now)
+    _restore_propagation(machine, before)
+    with contextlib.suppress(OSError):
+        if now.hostname != before.hostname:
+            socket.sethostname(before.hostname)
+        if now.domainname != before.domainname:
+            set_domainname(before.domainname)
+    for ipc in now.ipc - before.ipc:
+        _remove_ipc(ipc)
+    for path in (now.queues - before.queues) | (now.files - before.files):
+        _remove(Path(path))
+    return differences(before, machine.state())
+
+
+def _kill(machine: Machine, before: State) -> None:
+    """End what the session started, until a look finds none: a process may have forked in between."""
+    while left := machine.state().processes - before.processes:
+        for pid, _ in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _unmount_new(before: State, now: State) -> None:
+    old = {mount.id for mount in before.mounts}
+    for mount in mountinfo.deepest_first([mount for mount in now.mounts if mount.id not in old]):
+        _libc.umount2(os.fsencode(mount.point), _MNT_DETACH)
+
+
+def _restore_propagation(machine: Machine, before: State) -> None:
+    current = {mount.id: mount for mount in machine.state().mounts}
+    for mount in before.mounts:
+        if mount.id not in current or current[mount.id].propagation == mount.propagation:
+            continue
+        # A slave that is shared as well was a slave first.
+        for kind in reversed(mount.propagation.split("+")):
+            with contextlib.suppress(LabError):
+                set_propagation(machine, mount, kind)
+
+
+def set_propagation(machine: Machine, mount: Mount, kind: str) -> None:
+    """Change one mount's propagation type, as ``mount --make-KIND`` does (mount(2)).
+
+    A mount that another one hides can't be reached by its path, and is left alone.
+
+    Raises:
+        LabError: the kernel refused; names the mount and the reason.
+    """
+    if not machine.reaches(mount):
+        return
+    if _libc.mount(b"none", os.fsencode(mount.point), None, ctypes.c_ulong(_FLAGS[kind]), None) != 0:
+        raise LabError(f"cannot make {mount} {kind}: {os.strerror(ctypes.get_errno())}")
+
+
+def set_domainname(name: str) -> None:
+    """Set the NIS domain name (setdomainname(2)).
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    if _libc.setdomainname(name.encode(), len(name.encode())) != 0:
+        raise OSError(ctypes.get_errno(), "setdomainname")
+
+
+def _remove_ipc(ipc: Ipc) -> None:
+    arguments = (ipc.id, 0, _IPC_RMID, 0) if ipc.kind == "sem" else (ipc.id, _IPC_RMID, None)
+    function: Callable[..., int] = getattr(_libc, f"{ipc.kind}ctl")
+    function(*arguments)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
+def guard(session: str) -> int:
+    """Wait for the end of the session, then put the machine back.
+
+    Returns:
+        The exit status: 1 if something could not be put back; standard error says what.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    machine = Machine(session)
+    before = machine.state()
+    print("ready", flush=True)
+    sys.stdin.buffer.read()
+    left = put_back(machine, before)
+    for difference in left:
+        print(f"nslab: could not be put back: {difference}", file=sys.stderr)
+    return int(bool(left))
+
+
+if __name__ == "__main__":
+    sys.exit(guard(sys.argv[1]))
