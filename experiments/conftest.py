@@ -60,7 +60,8 @@ _BUNDLE = {
 # (--rootless ignores that they can't be written).
 _RUN = """\
 mount -t cgroup2 -o ro cgroup2 /sys/fs/cgroup &&
-exec runc --rootless true --root "$1/state" run --bundle "$1" --pid-file "$1/pid" --detach "$2" </dev/null >"$1/log" 2>&1
+cd "$1" &&
+exec runc --rootless true --root "$1/state" run --pid-file pid --detach "$2" </dev/null >log 2>&1
 """
 
 

@@ -1,7 +1,7 @@
 """Which namespaces does each set of flags make?
 
-Rule (namespaces(7), clone(2)): each CLONE_NEW* flag puts the child in one new namespace of that kind; of every
-other kind it stays in its parent's.
+Rule (namespaces(7), clone(2)): each CLONE_NEW* flag puts the child in a new namespace of that kind; of
+every other kind it stays in its parent's.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ LISTING = {"--queue": "--queues", "--shmem": "--shmems", "--semaphore": "--semap
 
 
 def listed(side: LabHost | Shell, what: str) -> dict[str, list[str]]:
-    """What a side's ``ipcs`` lists: key to the row's fields. Keys are random, so equal keys are one object."""
+    """What a side's ``ipcs`` lists, by key: keys are random, so equal keys are one object."""
     lines = side.check_output(f"ipcs {LISTING[what]}").splitlines()
     return {row[0]: row for row in map(str.split, lines) if row and row[0].startswith("0x")}
 
@@ -57,7 +57,9 @@ def test_new_queue_is_listed_on_the_host(host: LabHost) -> None:
         pytest.param("ipc", marks=pytest.mark.claim(id="ipc-3")),
     ],
 )
-def test_hosts_queue_is_seen_only_without_an_ipc_namespace(host: LabHost, isolate: Isolate, program: str) -> None:
+def test_hosts_queue_is_seen_only_without_an_ipc_namespace(
+    host: LabHost, isolate: Isolate, program: str
+) -> None:
     """The host's message queue is listed inside `uts`, as the very same row, and not inside `ipc`."""
     key = make(host, "--queue")
     seen = listed(isolate(program), "--queue")

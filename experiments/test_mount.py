@@ -38,10 +38,12 @@ def mount_namespace(side: LabHost | Shell) -> Identity:
 
 @pytest.mark.claim(id="mnt-1")
 def test_new_proc_shows_only_the_inside(host: LabHost, isolate: Isolate) -> None:
-    """After mounting proc inside, only the shell and the command itself are listed; before, the host's are."""
+    """After mounting proc inside, only the shell and the command itself are seen; before, the host's are."""
     inside = isolate("mount")
     shell_on_the_host = inside.check_output("read pid rest </proc/self/stat; echo $pid")
-    assert shell_on_the_host in processes(inside), "control: before the mount, the host's processes are listed"
+    assert shell_on_the_host in processes(inside), (
+        "control: before the mount, the host's processes are listed"
+    )
 
     inside.check_output("mount -t proc proc /proc")
 
@@ -51,8 +53,10 @@ def test_new_proc_shows_only_the_inside(host: LabHost, isolate: Isolate) -> None
 
 
 @pytest.mark.claim(id="mnt-2")
-def test_shared_root_lets_the_mount_out(host: LabHost, isolate: Isolate, fact: Callable[[str, Value], None]) -> None:
-    """Where `/` is shared, mounting proc inside breaks the host's `/proc`: it lists the inside's processes."""
+def test_shared_root_lets_the_mount_out(
+    host: LabHost, isolate: Isolate, fact: Callable[[str, Value], None]
+) -> None:
+    """Where `/` is shared, proc mounted inside covers the host's `/proc` and breaks it there."""
     inside = isolate("mount")
     assert host.run("ps -ef").rc == 0, "control: before the mount, the host's ps works"
     assert host.run("ls -l /proc/self /proc/thread-self").rc == 0
@@ -77,7 +81,7 @@ def test_without_a_mount_namespace_the_hosts_is_shared(host: LabHost, isolate: I
 
 @pytest.mark.claim(id="mnt-4")
 def test_the_namespace_is_there_although_mounts_leak(host: LabHost, isolate: Isolate) -> None:
-    """The shell of `mount` is in a mount namespace of its own, and a mount made in it reaches the host all the same."""
+    """The shell of `mount` has a mount namespace of its own, and its mounts reach the host all the same."""
     inside = isolate("mount")
     point = f"{host.scratch}/leak"
 
@@ -88,7 +92,9 @@ def test_the_namespace_is_there_although_mounts_leak(host: LabHost, isolate: Iso
 
 
 @pytest.mark.claim(id="mnt-5")
-def test_private_root_keeps_the_mount_in(host: LabHost, isolate: Isolate, fact: Callable[[str, Value], None]) -> None:
+def test_private_root_keeps_the_mount_in(
+    host: LabHost, isolate: Isolate, fact: Callable[[str, Value], None]
+) -> None:
     """After `mount --make-rprivate /`, proc mounted inside shows the inside, and the host is whole."""
     before = commands(host.check_output("ps -ef"))
     inside = isolate("mount")
@@ -128,7 +134,7 @@ def sees(side: LabHost | Shell, point: str) -> bool:
 @pytest.mark.claim(id="mnt-6")
 @pytest.mark.parametrize("propagation", CROSSED)
 def test_only_private_mounts_keep_both_sides_apart(host: LabHost, isolate: Isolate, propagation: str) -> None:
-    """Mounts cross both ways while `/` is shared, only inward where it is a slave, neither way where private."""
+    """Mounts cross both ways while `/` is shared, only inward where it is a slave, never where private."""
     inside = isolate("mount")
     outer, inner = f"{host.scratch}/outer", f"{host.scratch}/inner"
     inside.check_output("mount --make-r%s /", propagation)
@@ -139,4 +145,3 @@ def test_only_private_mounts_keep_both_sides_apart(host: LabHost, isolate: Isola
     assert sees(inside, inner), "control: each side sees its own"
 
     assert Crossed(outward=sees(host, inner), inward=sees(inside, outer)) == CROSSED[propagation]
-

@@ -30,7 +30,8 @@ def program_and_shell(host: LabHost, name: str) -> tuple[str, str]:
     tree = host.check_output("pstree -pl 0")
     found = re.findall(rf"\b{re.escape(name)}\((\d+)\)-[-+]-sh\((\d+)\)", tree)
     assert len(found) == 1, f"expected one {name} with a shell as its child, seen {found} in:\n{tree}"
-    return found[0]
+    program, shell = found[0]
+    return program, shell
 
 
 def pid_on_the_host(inside: Shell) -> str:
@@ -91,7 +92,7 @@ def test_only_gos_program_has_runtime_threads(
 
 @pytest.mark.claim(id="pid-3")
 def test_a_process_has_one_pid_for_each_level(host: LabHost, isolate: Isolate) -> None:
-    """In PID namespaces within one another, a process has one PID for each level, and is 1 in the innermost."""
+    """In nested PID namespaces, a process has one PID for each level, and is PID 1 in the innermost."""
     nested = shlex.join(isolate.command("pid"))
 
     @example(1)

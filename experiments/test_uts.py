@@ -41,7 +41,9 @@ def test_daemon_is_in_the_hosts_namespace(host: LabHost, daemon: int) -> None:
 
 
 @pytest.mark.claim(id="uts-1")
-def test_initial_namespace_has_the_kernels_constant_number(host: LabHost, fact: Callable[[str, Value], None]) -> None:
+def test_initial_namespace_has_the_kernels_constant_number(
+    host: LabHost, fact: Callable[[str, Value], None]
+) -> None:
     """The initial UTS namespace is number 4026531838 on every boot."""
     kthreadd = host.run("readlink /proc/2/ns/uts")
     if host.run("cat /proc/2/comm").stdout != "kthreadd\n" or kthreadd.rc != 0:
@@ -59,7 +61,9 @@ def test_container_is_in_another_namespace(host: LabHost, container: int) -> Non
     assert uts_of(host, container) != uts_of(host, "self")
 
     neighbour = host.check_output("sh -c 'readlink /proc/$$/ns/uts'")
-    assert Identity.parse(neighbour) == uts_of(host, "self"), "control: an uncontained process is in the host's"
+    assert Identity.parse(neighbour) == uts_of(host, "self"), (
+        "control: an uncontained process is in the host's"
+    )
 
 
 @pytest.mark.claim(id="uts-3")
@@ -129,7 +133,7 @@ def test_any_legal_hostname_is_isolated(host: LabHost, isolate: Isolate) -> None
 
 @pytest.mark.claim(id="uts-7")
 def test_any_domain_name_is_isolated(host: LabHost, isolate: Isolate) -> None:
-    """Every domain name, up to 64 bytes, is seen inside as it was set and not on the host; without NEWUTS, it is."""
+    """Every domain name, up to 64 bytes, is seen inside and not on the host; without NEWUTS, it is."""
     before = host.check_output("domainname")
     inside = isolate("uts")
 
@@ -143,7 +147,9 @@ def test_any_domain_name_is_isolated(host: LabHost, isolate: Isolate) -> None:
 
     search()
     isolate().check_output("domainname control.example")
-    assert host.check_output("domainname") == "control.example", "control: without NEWUTS the host's is changed"
+    assert host.check_output("domainname") == "control.example", (
+        "control: without NEWUTS the host's is changed"
+    )
 
 
 @pytest.mark.claim(id="uts-5")

@@ -11,7 +11,6 @@ _QUESTIONS = {
     "kernel": "uname -r",
     "architecture": "uname -m",
     "distribution": ". /etc/os-release; echo $PRETTY_NAME",
-    "user": "echo $(id -u) $(readlink /proc/self/ns/user)",
     "util-linux": "unshare --version",
     "procps": "ps --version",
     "psmisc": "pstree --version",
@@ -19,18 +18,21 @@ _QUESTIONS = {
     "sh": "readlink -f /bin/sh",
     "runc": "runc --version",
 }
-_FIELDS = ("kernel", "architecture", "distribution", "user")
+_FIELDS = ("kernel", "architecture", "distribution")
 _SEPARATOR = "--nslab--"
 
 
 def describe(host: LabHost) -> HostDescription:
     """Ask the host; a tool that is not there has no version."""
-    asked = " ; ".join(f"{{ {question} ; }} 2>&1 | head -n 1; echo {_SEPARATOR}" for question in _QUESTIONS.values())
+    asked = " ; ".join(
+        f"{{ {question} ; }} 2>&1 | head -n 1; echo {_SEPARATOR}" for question in _QUESTIONS.values()
+    )
     answers = dict(zip(_QUESTIONS, host.run(asked).stdout.split(f"{_SEPARATOR}\n"), strict=False))
     tools = {name: _version(answer) for name, answer in answers.items() if name not in _FIELDS}
     return HostDescription(
         name=host.name,
         kind=host.kind,
+        user=host.user,
         **{field: answers[field].strip() for field in _FIELDS},
         tools={name: version for name, version in tools.items() if version},
     )

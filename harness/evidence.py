@@ -31,8 +31,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """What the terminal showed (inside) or standard output (outside); line ends are newlines."""
     stderr: str = ""
     """Standard error; empty inside, where a terminal carries both."""
-    status: int
-    """The exit status."""
+    status: int | None
+    """The exit status; null where the lab stopped waiting for the end."""
     at: float
     """Seconds since the experiment began."""
     seconds: float

@@ -31,13 +31,8 @@ class Isolate:
     def __call__(self, wanted: str | Iterable[Kind] = ()) -> Shell:
         """Start ``sh`` isolated and wait for its first prompt."""
         namespaces = kinds(wanted)
-        program = next((name for name, made in PROGRAMS.items() if made == namespaces), None)
-        shell = Shell(
-            self.host,
-            self.command(namespaces),
-            f"{self.isolator.name} {program or ' '.join(sorted(kind.value for kind in namespaces)) or 'none'}",
-        )
-        self.host.notebook.processes.append(process_tree(self.host, shell.terminal))
+        shell = Shell(self.host, self.command(namespaces), f"{self.isolator.name} {label(namespaces)}")
+        self.host.notebook.processes.append(process_tree(self.host, shell))
         return shell
 
     def command(self, wanted: str | Iterable[Kind] = (), *argv: str) -> list[str]:
@@ -50,13 +45,19 @@ def kinds(wanted: str | Iterable[Kind]) -> frozenset[Kind]:
     return PROGRAMS[wanted] if isinstance(wanted, str) else frozenset(wanted)
 
 
-def process_tree(host: LabHost, terminal: str) -> list[Process]:
+def label(namespaces: frozenset[Kind]) -> str:
+    """The name of the document's program that makes these, or the kinds themselves."""
+    program = next((name for name, made in PROGRAMS.items() if made == namespaces), None)
+    return program or " ".join(sorted(kind.value for kind in namespaces)) or "none"
+
+
+def process_tree(host: LabHost, shell: Shell) -> list[Process]:
     """The host's own shell, the isolator on a terminal and what it started, with their namespaces.
 
     Empty where the host's ``/proc`` is broken, as an experiment may have made it.
     """
     columns = " ".join(f"-o {column}=" for column in ("pid", "ppid", *_COLUMNS, "comm"))
-    shown = host.run(f"echo $$; ps -t %s -p $$ {columns}", terminal)
+    shown = host.run(f"echo $$; ps -t %s -p $$ {columns}", shell.check_output("tty"))
     if shown.rc != 0:
         return []
     own, *rows = shown.stdout.splitlines()
@@ -66,7 +67,9 @@ def process_tree(host: LabHost, terminal: str) -> list[Process]:
 
 def _process(fields: list[str]) -> Process:
     pid, parent, *inodes, name = fields
-    namespaces = {kind: int(inode) for kind, inode in zip(_COLUMNS.values(), inodes, strict=True) if inode.isdigit()}
+    namespaces = {
+        kind: int(inode) for kind, inode in zip(_COLUMNS.values(), inodes, strict=True) if inode.isdigit()
+    }
     return Process(pid=int(pid), parent=int(parent), name=name, namespaces=namespaces, role="other")
 
 

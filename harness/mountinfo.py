@@ -33,7 +33,9 @@ class Mount(NamedTuple):
 
     def __str__(self) -> str:
         """The line in short, as findmnt(8) would name it."""
-        return f"{self.type} {self.source} on {self.point} ({self.propagation}, id {self.id} on {self.parent})"
+        return (
+            f"{self.type} {self.source} on {self.point} ({self.propagation}, id {self.id} on {self.parent})"
+        )
 
 
 def parse(text: str) -> list[Mount]:
@@ -52,7 +54,15 @@ def _parse_line(line: str) -> Mount:
         id_, parent, device, root, point, options, *tags = before.split(" ")
         type_, source = after.split(" ")[:2]
         return Mount(
-            int(id_), int(parent), device, _unescape(root), _unescape(point), options, tuple(tags), type_, source
+            int(id_),
+            int(parent),
+            device,
+            _unescape(root),
+            _unescape(point),
+            options,
+            tuple(tags),
+            type_,
+            source,
         )
     except ValueError:
         raise ValueError(f"not a line of mountinfo: {line!r}") from None
@@ -80,7 +90,9 @@ def deepest_first(mounts: Iterable[Mount]) -> Iterator[Mount]:
     remaining = {mount.id: mount for mount in mounts}
     while remaining:
         parents = {mount.parent for mount in remaining.values() if mount.parent != mount.id}
-        leaves = [mount for mount in remaining.values() if mount.id not in parents] or list(remaining.values())
+        leaves = [mount for mount in remaining.values() if mount.id not in parents] or list(
+            remaining.values()
+        )
         for mount in leaves:
             del remaining[mount.id]
             yield mount

@@ -25,7 +25,15 @@ class Notebook:
         return time.monotonic() - self._began
 
     def observe(
-        self, side: Side, where: str, command: str, output: str, status: int, *, began: float, stderr: str = ""
+        self,
+        side: Side,
+        where: str,
+        command: str,
+        output: str,
+        status: int | None,
+        *,
+        began: float,
+        stderr: str = "",
     ) -> None:
         """Write down one act or look that started at ``began`` (a reading of :attr:`clock`)."""
         self.observations.append(

@@ -113,10 +113,14 @@ def _content(file: Path) -> bytes:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise UnreadableRunError(f"cannot read {file}: {error.strerror}; name a run's folder or its {FILE}") from error
+        raise UnreadableRunError(
+            f"cannot read {file}: {error.strerror}; name a run's folder or its {FILE}"
+        ) from error
     version = _schema_of(content)
     if version is None:
-        raise UnreadableRunError(f"{file} is not a run of nslab: expected a JSON object with a number as 'schema'")
+        raise UnreadableRunError(
+            f"{file} is not a run of nslab: expected a JSON object with a number as 'schema'"
+        )
     if version > SCHEMA:
         raise UnreadableRunError(
             f"{file} has schema {version}, this nslab reads up to {SCHEMA}: read it with a newer nslab"

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import select
+import shlex
+import signal
 from collections.abc import Sequence
 
 import pexpect
@@ -49,7 +53,7 @@ class Shell:
             self._child = pexpect.spawn(
                 command,
                 arguments,
-                env=environment(PS1=f"{word}:$?> ", PS2=f"{word}:more> "),  # type: ignore[arg-type]  # os.environ's type is not needed
+                env=environment(PS1=f"{word}:$?> ", PS2=f"{word}:more> "),
                 echo=False,
                 encoding="utf-8",
                 codec_errors="backslashreplace",
@@ -58,13 +62,14 @@ class Shell:
             )
         except pexpect.ExceptionPexpect as error:
             raise LabError(f"cannot start {command!r}: {error}") from error
+        assert self._child.pid is not None
+        self._pid = self._child.pid
+        host.shells.append(self)
         # pexpect's built-in pauses: every wait here is for an event.
         self._child.delaybeforesend = None
         self._child.delayafterread = None
-        self._child.delayafterclose = 0
-        self._child.ptyproc.delayafterclose = 0
-        host.shells.append(self)
-        self._await_prompt("the first prompt", " ".join(argv), began)
+        self._child.ptyproc.delayafterclose = 0  # type: ignore[attr-defined]  # the stubs lack it
+        self._await_prompt("the first prompt", shlex.join(argv), began)
 
     def run(self, command: str, *args: str) -> CommandResult:
         """Type one line and wait for the next prompt; arguments are quoted into ``%s`` as testinfra does.
@@ -82,14 +87,16 @@ class Shell:
         return self._await_prompt(f"the prompt after {line!r}", line, began)
 
     def check_output(self, command: str, *args: str) -> str:
-        """What a command that must succeed shows, without the last line end, as testinfra's method of this name.
+        """What a command that must succeed shows, without the last line end, as testinfra's method does.
 
         Raises:
             AssertionError: it failed.
         """
         __tracebackhide__ = True
         result = self.run(command, *args)
-        assert result.rc == 0, f"exit status {result.rc} of {command!r} inside ({self.where}): {tail(result.stdout)}"
+        assert result.rc == 0, (
+            f"exit status {result.rc} of {command!r} inside ({self.where}): {tail(result.stdout)}"
+        )
         return result.stdout.rstrip("\n")
 
     def _await_prompt(self, awaited: str, command: str, began: float) -> CommandResult:
@@ -97,43 +104,49 @@ class Shell:
         try:
             self._child.expect(self._prompt, timeout=self._host.wait)
         except pexpect.TIMEOUT:
-            raise WaitExpiredError(awaited, self._host.wait, self._child.before or "") from None
+            self._write(command, self._seen, None, began)
+            raise WaitExpiredError(awaited, self._host.wait, self._seen) from None
         except pexpect.EOF:
-            seen = self._child.before or ""
-            self._write(command, seen, self._end(), began)
+            status = self._reap()
+            self._write(command, self._seen, status, began)
             raise ShellEndedError(
-                f"{self.where} ended with status {self._status} while the lab waited for {awaited}; "
-                f"last seen: {tail(seen)}"
+                f"{self.where} ended with status {status} while the lab waited for {awaited}; "
+                f"last seen: {tail(self._seen)}"
             ) from None
-        return self._write(command, self._child.before or "", int(self._child.match[1]), began)
-
-    def _write(self, command: str, seen: str, status: int, began: float) -> CommandResult:
-        """Enter the act into the notebook; the terminal's CR LF line ends (ONLCR) become newlines."""
-        output = seen.replace("\r\n", "\n")
-        self._host.notebook.observe("inside", self.where, command, output, status, began=began)
+        assert isinstance(self._child.match, re.Match)
+        status, output = int(self._child.match[1]), self._seen.replace("\r\n", "\n")
+        self._write(command, output, status, began)
         return CommandResult(self._host.backend, status, command.encode(), output, "")
 
-    def _end(self) -> int:
-        """End what is left, and the exit status as a shell would tell it."""
-        self.close()
-        return self._status
-
     @property
-    def _status(self) -> int:
+    def _seen(self) -> str:
+        """What the terminal showed since the last prompt."""
+        return self._child.before or ""
+
+    def _write(self, command: str, seen: str, status: int | None, began: float) -> None:
+        # The terminal's own line ends (ONLCR) are no part of what a command printed.
+        output = seen.replace("\r\n", "\n")
+        self._host.notebook.observe("inside", self.where, command, output, status, began=began)
+
+    def _reap(self) -> int:
+        """End the terminal's own process; its exit status as a shell would tell it.
+
+        It is given the time to tell the status of what it waits for, and is killed after that.
+        """
+        ended = select.poll()
+        descriptor = os.pidfd_open(self._pid)
+        ended.register(descriptor, select.POLLIN)
+        if not ended.poll(self._host.wait * 1000):
+            os.kill(self._pid, signal.SIGKILL)
+        os.close(descriptor)
+        self._child.wait()
+        self._child.close(force=False)
         if self._child.signalstatus is not None:
-            return 128 + int(self._child.signalstatus)
-        return int(self._child.exitstatus or 0)
-
-    @property
-    def terminal(self) -> str:
-        """The terminal's device, such as ``/dev/pts/5``."""
-        return os.ttyname(self._child.child_fd)
+            return 128 + self._child.signalstatus
+        return self._child.exitstatus or 0
 
     def close(self) -> None:
         """Kill what this process started; what is left on the host ends with the host."""
-        if self._child.closed:
-            return
-        if not self._child.flag_eof:
-            self._child.ptyproc.kill(9)
-        self._child.wait()
-        self._child.close(force=False)
+        if not self._child.closed:
+            os.kill(self._pid, signal.SIGKILL)
+            self._reap()

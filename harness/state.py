@@ -118,7 +118,7 @@ class Machine:
         return f"{TAG}={self.session}".encode() in self._read_bytes(f"{pid}/environ").split(b"\0")
 
     def _processes(self) -> Iterator[tuple[int, str]]:
-        for name in os.listdir(self._proc):
+        for name in os.listdir(self._proc):  # noqa: PTH208 - by descriptor, not by path
             if not name.isdigit():
                 continue
             try:

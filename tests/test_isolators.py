@@ -9,7 +9,7 @@ import subprocess
 import sys
 from importlib import resources
 from itertools import combinations
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +18,6 @@ from harness.isolators import ISOLATORS, isolate
 from harness.isolators.port import Port, launcher
 from harness.isolators.unshare import Unshare
 from harness.namespaces import PROGRAMS, Kind
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SUBSETS = [frozenset(chosen) for size in range(5) for chosen in combinations(Kind, size)]
 
@@ -52,11 +49,13 @@ def test_command_that_looks_like_an_option_is_separated(name: str) -> None:
     assert ISOLATORS[name]().command("/d", PROGRAMS["uts"], ["-x"]) == ["/d/uts", "--", "-x"]
 
 
-@pytest.mark.parametrize("namespaces", SUBSETS, ids=lambda kinds: "+".join(sorted(k.value for k in kinds)) or "none")
+@pytest.mark.parametrize(
+    "namespaces", SUBSETS, ids=lambda kinds: "+".join(sorted(k.value for k in kinds)) or "none"
+)
 def test_command_lines_mean_the_namespaces_that_were_asked_for(namespaces: frozenset[Kind]) -> None:
     """The program's own parser reads each generated command line back as exactly those flags."""
     program, *arguments = Port().command("/d", namespaces, ["true"])
-    flags, command = isolate.parse(os.path.basename(program), [os.fsencode(word) for word in arguments])
+    flags, command = isolate.parse(Path(program).name, [os.fsencode(word) for word in arguments])
 
     assert (flags, command) == (sum(kind.flag for kind in namespaces), [b"true"])
 
@@ -123,7 +122,9 @@ def test_launcher_starts_the_interpreter_wherever_it_is(directory: str, tmp_path
     python = place / "python"
     python.symlink_to(sys.executable)
     script = tmp_path / "script"
-    script.write_text(launcher(str(python)) + "import sys\nprint(sys.argv, sys.flags.isolated, sys.flags.no_site)\n")
+    script.write_text(
+        launcher(str(python)) + "import sys\nprint(sys.argv, sys.flags.isolated, sys.flags.no_site)\n"
+    )
     script.chmod(0o755)
 
     ran = subprocess.run([script, "a b", "$c"], capture_output=True, text=True, timeout=30, check=True)

@@ -1,10 +1,8 @@
-"""The world that a command finds itself in, and how its waiting parent behaves: Go's, and the port's the same."""
+"""The world that a command finds itself in: what Go gives it, and the same from the port."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +10,9 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from test_isolators_same import DISPOSABLE, PAIR, install, install_pair
+from test_isolators_same import DISPOSABLE, PAIR, install_pair
 
-from harness.isolators import ISOLATORS
-from harness.isolators.port import Port
+from harness.isolators import ISOLATORS, toolchain
 from harness.namespaces import Kind
 
 SUBSETS = [frozenset(chosen) for size in range(5) for chosen in combinations(Kind, size)]
@@ -37,7 +34,9 @@ def told(command: list[str], **options: object) -> str:
 
 
 @pytest.mark.parametrize("name", ISOLATORS)
-@pytest.mark.parametrize("chosen", SUBSETS, ids=lambda kinds: "+".join(sorted(k.value for k in kinds)) or "none")
+@pytest.mark.parametrize(
+    "chosen", SUBSETS, ids=lambda kinds: "+".join(sorted(k.value for k in kinds)) or "none"
+)
 def test_exactly_the_named_namespaces_differ(
     places: dict[str, Path], name: str, chosen: frozenset[Kind]
 ) -> None:
@@ -78,7 +77,11 @@ def test_streams_are_handed_through(places: dict[str, Path], name: str) -> None:
     """The command reads the program's standard input and writes to its standard output and error."""
     script = "cat; echo error >&2"
     ran = subprocess.run(
-        [f"{places[name]}/isolate", "sh", "-c", script], input=b"in\0put", capture_output=True, timeout=30, check=True
+        [f"{places[name]}/isolate", "sh", "-c", script],
+        input=b"in\0put",
+        capture_output=True,
+        timeout=30,
+        check=True,
     )
 
     assert (ran.stdout, ran.stderr) == (b"in\0put", b"error\n")
@@ -113,23 +116,34 @@ def test_signals_of_the_command(places: dict[str, Path], inherited: str) -> None
     pending = r"^Sig(?:Blk|Ign|Cgt):\t(\w+)$"
     seen = {}
     for name in PAIR:
-        status = told([f"{places[name]}/isolate", "cat", "/proc/self/status"], preexec_fn=INHERITED[inherited])
+        status = told(
+            [f"{places[name]}/isolate", "cat", "/proc/self/status"], preexec_fn=INHERITED[inherited]
+        )
         seen[name] = re.findall(pending, status, re.MULTILINE)
 
     assert seen["python"] == seen["go"]
-    assert (inherited == "nothing") == (seen["go"] == ["0" * 16] * 3 )
+    assert (inherited == "nothing") == (seen["go"] == ["0" * 16] * 3)
 
 
 SCRIPT_DESCRIPTORS = """
 (for n in 0 1 2 3 4 5 6 7 8 9; do
-    [ -e /proc/$$/fd/$n ] && echo "$n $(readlink /proc/$$/fd/$n) $(grep flags /proc/$$/fdinfo/$n)"
+    if [ -e /proc/$$/fd/$n ]; then
+        echo "$n $(readlink /proc/$$/fd/$n) $(grep flags /proc/$$/fdinfo/$n)"
+    fi
 done) >"$1"
 """
+
+
+def _go_before_1_22() -> bool:
+    found = re.match(r"go1\.(\d+)", toolchain.find().version)
+    return found is not None and int(found[1]) < 22
 
 
 @pytest.mark.parametrize("closing", ["", "<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", "<&- >&- 2>&-"])
 def test_descriptors_of_the_command(places: dict[str, Path], closing: str, tmp_path: Path) -> None:
     """The command has the program's descriptors, inherited ones too, and /dev/null for a closed stream."""
+    if closing and _go_before_1_22():
+        pytest.skip("before Go 1.22 the runtime leaves closed streams closed, or takes them for itself")
     seen = {}
     for name in PAIR:
         command = [f"{places[name]}/isolate", "sh", "-c", SCRIPT_DESCRIPTORS, "sh", str(tmp_path / "list")]
@@ -142,7 +156,17 @@ def test_descriptors_of_the_command(places: dict[str, Path], closing: str, tmp_p
     assert seen["go"][3].split()[1] == "/dev/zero"
 
 
-ODD_ENVIRONMENT = [b"A=1", b"PATH=/usr/bin:/bin", b"no-equals-sign", b"A=2", b"", b"=x", b"B=\xff", b"=y", b"no-equals-sign"]
+ODD_ENVIRONMENT = [
+    b"A=1",
+    b"PATH=/usr/bin:/bin",
+    b"no-equals-sign",
+    b"A=2",
+    b"",
+    b"=x",
+    b"B=\xff",
+    b"=y",
+    b"no-equals-sign",
+]
 
 EXEC_WITH_ENVIRONMENT = """
 import ctypes, sys
@@ -163,7 +187,7 @@ def environment_of(place: Path, entries: list[bytes]) -> bytes:
 
 @pytest.mark.parametrize("name", PAIR)
 def test_environment_is_handed_on(places: dict[str, Path], name: str) -> None:
-    """The environment goes through as Go's does: the first of a name, entries without ``=``, nothing added."""
+    """The environment goes through as with Go: the first of a name, entries without ``=``, nothing added."""
     expected = b"A=1\0PATH=/usr/bin:/bin\0no-equals-sign\0=x\0B=\xff\0no-equals-sign\0"
 
     assert environment_of(places[name], ODD_ENVIRONMENT) == expected
@@ -181,107 +205,3 @@ def test_host_without_proc_is_enough(places: dict[str, Path], name: str) -> None
     script = f"mount -t tmpfs none /proc; exec env -i A=1 LC_ALL=C.UTF-8 {places[name]}/isolate /usr/bin/env"
 
     assert told([*DISPOSABLE, "sh", "-c", script]) == "A=1\nLC_ALL=C.UTF-8\n"
-
-
-DEADLY = {signal.SIGHUP: -1, signal.SIGINT: -2, signal.SIGTERM: -15, signal.SIGKILL: -9}
-CRASHING = {signal.SIGQUIT: 2, signal.SIGABRT: 2}
-HARMLESS = dict.fromkeys(
-    [signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE, signal.SIGALRM, signal.SIGXFSZ, signal.SIGXCPU]
-    + [signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO, signal.SIGPWR, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT]
-    + [signal.SIGCHLD, signal.SIGRTMIN + 1, signal.SIGRTMAX],
-    0,
-)
-
-
-def parent_after(place: Path, number: int, ignored: bool = False) -> tuple[int, bytes]:
-    """The exit status of a program that gets a signal while its command waits, and its first error line."""
-    with subprocess.Popen(
-        [place / "isolate", "sh", "-c", "echo ready; read line"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=(lambda: signal.signal(number, signal.SIG_IGN)) if ignored else None,  # noqa: PLW1509
-    ) as parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline() == b"ready\n"
-        parent.send_signal(number)
-        _, errors = parent.communicate(b"\n", timeout=30)
-    return parent.returncode, errors.partition(b"\n")[0]
-
-
-@pytest.mark.parametrize("name", PAIR)
-@pytest.mark.parametrize(("number", "status"), {**DEADLY, **CRASHING, **HARMLESS}.items())
-def test_signal_to_the_waiting_program(places: dict[str, Path], name: str, number: int, status: int) -> None:
-    """HUP, INT and TERM kill the program, QUIT and ABRT crash it, others change nothing."""
-    line = {signal.SIGQUIT: b"SIGQUIT: quit", signal.SIGABRT: b"SIGABRT: abort"}.get(signal.Signals(number), b"") if (
-        status == 2
-    ) else b""
-
-    assert parent_after(places[name], number) == (status, line)
-
-
-@pytest.mark.parametrize("name", PAIR)
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGHUP, 0), (signal.SIGINT, 0), (signal.SIGTERM, -15)])
-def test_ignored_signal_to_the_waiting_program(
-    places: dict[str, Path], name: str, number: int, status: int
-) -> None:
-    """HUP and INT that were ignored at the start stay so; TERM does not."""
-    assert parent_after(places[name], number, ignored=True) == (status, b"")
-
-
-@pytest.mark.parametrize("name", PAIR)
-def test_message_to_nobody_kills_by_sigpipe(places: dict[str, Path], name: str) -> None:
-    """An error message that nobody can read ends the program by SIGPIPE."""
-    reading, writing = os.pipe()
-    os.close(reading)
-    ran = subprocess.run([places[name] / "isolate", "nosuch"], stderr=writing, timeout=30, check=False)
-    os.close(writing)
-
-    assert ran.returncode == -signal.SIGPIPE
-
-
-@pytest.mark.parametrize("name", PAIR)
-def test_process_bears_the_programs_name(places: dict[str, Path], name: str, tmp_path: Path) -> None:
-    """The waiting parent shows in the process tree under the name that it was called by."""
-    parent = "cat /proc/$PPID/comm"
-
-    assert told([*DISPOSABLE, f"{places[name]}/uts", "sh", "-c", parent]) == "uts\n"
-
-
-def interpreters() -> dict[str, str]:
-    """Version → path of every Python from 3.8 on that runs here."""
-    found = {}
-    for minor in range(8, 16):
-        name = f"python3.{minor}"
-        kept = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/{name}"))
-        for path in filter(None, [shutil.which(name), *map(str, kept)]):
-            asked = [path, "-IS", "-c", "import sys; print(sys.executable)"]
-            ran = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False)
-            if ran.returncode == 0:
-                found[f"3.{minor}"] = ran.stdout.strip()
-    return found
-
-
-INTERPRETERS = interpreters()
-
-
-@pytest.mark.parametrize("version", [f"3.{minor}" for minor in range(8, 15)])
-def test_port_runs_on_every_python(version: str, tmp_path: Path) -> None:
-    """From Python 3.8 on the port isolates, hands the status on, reports errors and adds nothing."""
-    if version not in INTERPRETERS:
-        pytest.skip(f"no python{version} on this machine")
-    place = install(Port().programs(INTERPRETERS[version]), tmp_path)
-    script = f"""
-        env -i {place}/pid /bin/sh -c '/usr/bin/env; exit $$'; echo $?
-        {place}/uts nosuch 2>&1 | cut -d' ' -f3-
-        {place}/uts --bad 2>&1
-        {place}/isolate sh -c 'kill -9 $$'; echo $?
-        {place}/isolate grep -E 'Sig(Blk|Ign|Cgt)' /proc/self/status
-    """
-    none = "".join(f"Sig{which}:\t{'0' * 16}\n" for which in ("Blk", "Ign", "Cgt"))
-
-    assert told([*DISPOSABLE, "sh", "-c", script]) == (
-        'PWD=/\n1\nexec: "nosuch": executable file not found in $PATH\n'
-        'uts: unknown option "--bad"; expected no option, or -- before the command\n'
-        f"137\n{none}"
-    )

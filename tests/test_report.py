@@ -224,7 +224,7 @@ def test_both_sides_are_in_one_timeline() -> None:
 
     timeline = page.split('<ol class="timeline">')[1].split("</ol>")[0]
     assert in_order(
-        timeline, '<li class="outside">', "first", '<li class="inside">', "second", "third", "exit 3"
+        timeline, '<li class="outside">', "first", '<li class="inside">', "second", "exit 3", "third"
     )
     assert in_order(timeline, "stderr</i>", "complaint")
 

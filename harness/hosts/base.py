@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -78,17 +79,25 @@ class LabHost(testinfra.host.Host):
     kind = ""
     notice = ""
     """What a person is told, in one line, before anything runs on such a host."""
+    user = "root" if os.geteuid() == 0 else f"uid {os.geteuid()}, root in a user namespace of its own"
+    """Who the commands on the host are, in the words of a report."""
     scratch = ""
     python = str(Path(sys.executable).resolve())
 
-    def __init__(self, name: str, prefix: Sequence[str], notebook: Notebook, wait: float) -> None:
-        """Look at a host that is entered by the command-line ``prefix``."""
-        self.name, self.notebook, self.wait = name, notebook, wait
+    def __init__(self, notebook: Notebook, wait: float = DEFAULT_WAIT, prefix: Sequence[str] = ()) -> None:
+        """Look at a host that is entered by the command-line ``prefix``, waiting at most ``wait`` seconds."""
+        self.name = self.kind
+        self.notebook, self.wait = notebook, wait
         self.shells: list[Closeable] = []
         """What was started here on a terminal: ended with the host, after what keeps the host up."""
         self._prefix = [*prefix]
-        super().__init__(EnteringBackend(name, prefix, wait))
+        super().__init__(EnteringBackend(self.name, prefix, wait))
         self.backend.set_host(self)
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Testinfra's modules, such as ``host.process``, which it types too narrowly."""
 
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
         """Run a command by the host's ``sh`` and write down what it showed."""

@@ -1,4 +1,4 @@
-"""This very machine as the host, for a VM that can be thrown away. Everything is put back, also after a crash."""
+"""This very machine as the host, for a VM that can be thrown away; it is put back, also after a crash."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ class OnMachine(LabHost):
     """The machine itself; between experiments, and at last by a guardian process, it is put back."""
 
     kind = "machine"
-    notice = "experiments act on this machine itself: hostname, mounts and IPC objects change and are put back"
+    notice = (
+        "experiments act on this machine itself: hostname, mounts and IPC objects change and are put back"
+    )
 
     def __init__(self, notebook: Notebook, wait: float = DEFAULT_WAIT) -> None:
         """Read the state, make every mount shared as systemd does, and make a folder for scratch files.
@@ -31,8 +33,10 @@ class OnMachine(LabHost):
             UnmetNeedError: this user may not.
         """
         if os.geteuid() != 0:
-            raise UnmetNeedError("--stage=machine acts on the machine itself: run it as root, or leave it out")
-        super().__init__("machine", [], notebook, wait)
+            raise UnmetNeedError(
+                "--stage=machine acts on the machine itself: run it as root, or leave it out"
+            )
+        super().__init__(notebook, wait)
         _guardian()
         self._machine = Machine()
         self._before = self._machine.state()

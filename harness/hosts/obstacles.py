@@ -51,5 +51,7 @@ def find_obstacle() -> str:
                 f"'sysctl {obstacle.sysctl}={other}'" + ("" if root else " as root, or run the lab as root")
             )
     if root:
-        return "root here lacks CAP_SYS_ADMIN or a container's filter forbids it: run the lab on a machine or VM"
+        return (
+            "root here lacks CAP_SYS_ADMIN or a container's filter forbids it: run the lab on a machine or VM"
+        )
     return "a container, chroot or security module may forbid user namespaces: run the lab as root or in a VM"

@@ -71,9 +71,7 @@ class Stage(LabHost):
             self.drop()
             raise
         user = ["--user", "--preserve-credentials"] if rootless else []
-        super().__init__(
-            "stage", ["nsenter", "--target", str(self.pid), *_NAMESPACES, *user, "--"], notebook, wait
-        )
+        super().__init__(notebook, wait, ["nsenter", "--target", str(self.pid), *_NAMESPACES, *user, "--"])
 
     def _await_ready(self, wait: float) -> int:
         """The machine's PID of the stage's PID 1, once that is the ``cat`` that holds the stage."""

@@ -118,7 +118,7 @@ def _compile(toolchain: Toolchain, scratch: Path) -> None:
         "-o",
         "isolate",
     ]
-    with subprocess.Popen(  # noqa: S603 - the toolchain that the user chose by $PATH
+    with subprocess.Popen(
         [*command, "isolate.go"],
         cwd=scratch,
         env=_environment(scratch),

@@ -82,7 +82,7 @@ def _ask(go: Path) -> str:
     nowhere = {"HOME": os.devnull, "XDG_CONFIG_HOME": os.devnull, "GOTOOLCHAIN": "local", "GOENV": "off"}
     environment = {**os.environ, **nowhere}
     try:
-        ran = subprocess.run(  # noqa: S603 - the go that the user chose by $PATH
+        ran = subprocess.run(
             [go, "version"], capture_output=True, text=True, timeout=30, check=False, env=environment
         )
     except (OSError, subprocess.TimeoutExpired):

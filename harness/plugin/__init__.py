@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import hypothesis
 import pytest
 
@@ -39,8 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="disposable",
         help="where experiments act: on a disposable stage, or on this very machine (for throw-away VMs)",
     )
-    group.addoption("--claim", metavar="ID", action="append", help="run only the experiments of this claim (repeatable)")
-    group.addoption("--reports", metavar="DIR", help="where runs are written (default: reports/ of the project)")
+    group.addoption(
+        "--claim", metavar="ID", action="append", help="run only the experiments of this claim (repeatable)"
+    )
+    group.addoption(
+        "--reports", metavar="DIR", help="where runs are written (default: reports/ of the project)"
+    )
     group.addoption(
         "--wait",
         metavar="SECONDS",
@@ -53,18 +59,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Check what was asked for before anything runs; the controller records."""
     config.addinivalue_line("markers", "claim(id): the document's observation that the experiment tests")
-    names = config.getoption("--isolator").split(",")
+    names = isolator_names(config)
     for name in names:
         if name not in isolators.ISOLATORS:
             known = ", ".join(isolators.ISOLATORS)
             raise pytest.UsageError(f"--isolator={name}: no such isolator; choose from {known}")
     if config.getoption("--wait") <= 0:
-        raise pytest.UsageError(f"--wait={config.getoption('--wait'):g}: expected a number of seconds above 0")
+        raise pytest.UsageError(
+            f"--wait={config.getoption('--wait'):g}: expected a number of seconds above 0"
+        )
     if config.getoption("--hosts", None):
-        raise pytest.UsageError("--hosts: other machines can't be hosts yet; leave it out, or run the lab there")
+        raise pytest.UsageError(
+            "--hosts: other machines can't be hosts yet; leave it out, or run the lab there"
+        )
     config.pluginmanager.register(RecordTaker(), "nslab-record-taker")
+    if config.getoption("--stage") == "machine" and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--stage=machine with -n: there is one machine; leave -n out")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(config, names), "nslab-recorder")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say where experiments act, by what they are isolated and on which kernel."""
+    kind = hosts.HOSTS[config.getoption("--stage")].kind
+    names = ", ".join(isolator_names(config))
+    return f"nslab: host {kind} (kernel {os.uname().release}), isolators {names}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -74,7 +93,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         kind = config.getoption("--stage")
         metafunc.parametrize("host", [kind], ids=[hosts.HOSTS[kind].kind], indirect=True)
     if "isolator" in metafunc.fixturenames:
-        metafunc.parametrize("isolator", config.getoption("--isolator").split(","), indirect=True)
+        metafunc.parametrize("isolator", isolator_names(config), indirect=True)
+
+
+def isolator_names(config: pytest.Config) -> list[str]:
+    """The isolators that were asked for, each once."""
+    return list(dict.fromkeys(config.getoption("--isolator").split(",")))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -86,6 +110,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     missing = set(wanted) - {id_ for item in kept for id_ in claims_of(item)}
     if missing:
         known = ", ".join(sorted({id_ for item in items for id_ in claims_of(item)}))
-        raise pytest.UsageError(f"--claim {min(missing)}: no collected experiment tests it; there are {known}")
+        raise pytest.UsageError(
+            f"--claim {min(missing)}: no collected experiment tests it; there are {known}"
+        )
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from harness import hosts, isolators
+from harness.errors import LabError
 from harness.evidence import Value
 from harness.hosts.base import LabHost
 from harness.isolate import Isolate
 from harness.isolators import Isolator
 from harness.notebook import Notebook
 from harness.plugin.recorder import NOTEBOOK
-from harness.errors import LabError
 from harness.state import Machine, differences
 
 
@@ -42,7 +42,9 @@ def machine() -> Iterator[Callable[[], list[str]]]:
 @pytest.fixture
 def notebook(request: pytest.FixtureRequest) -> Notebook:
     """The experiment's notebook; its content becomes the record."""
-    return request.node.stash.setdefault(NOTEBOOK, Notebook())
+    made = Notebook()
+    request.node.stash[NOTEBOOK] = made
+    return made
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def take_record(item: pytest.Item, phases: list[pytest.TestReport], notebook: No
 
 
 def outcome_of(phases: Iterable[pytest.TestReport]) -> Outcome:
-    """One word for all phases: an error anywhere outweighs a failed claim, for then the verdict is in doubt."""
+    """One word for all phases: an error outweighs a failed claim, for then the verdict is in doubt."""
     words: set[Outcome] = set()
     for phase in phases:
         if phase.failed:
@@ -97,9 +97,11 @@ class Recorder:
         self._started = now()
         self._reports = Path(config.getoption("--reports") or config.rootpath / "reports").absolute()
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Begin the run, where this process runs the experiments itself."""
-        self._begin([item.nodeid for item in session.items])
+        if not session.testsfailed:
+            self._begin([item.nodeid for item in session.items])
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
@@ -153,7 +155,7 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
-        """Close the run and render it; an interrupted session leaves an incomplete run. The path comes last."""
+        """Close the run, unless it was interrupted, and render it; the page's path comes last."""
         yield
         if not self._writer:
             return
