@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -27,15 +27,14 @@ while True:
 
 
 @pytest.fixture
-def daemon(host: LabHost, need: Callable[[str, str], None]) -> Iterator[int]:
+def daemon(host: LabHost, need: Callable[[str, str], None]) -> int:
     """The PID of a daemon of the host, found by the socket on which it listens."""
     need("ss", "install the package iproute2")
     port = host.check_output("%s -ISc %s", host.python, _DAEMON)
     assert host.socket(f"tcp://0.0.0.0:{port}").is_listening
     found = re.search(r"pid=(\d+)", host.check_output("ss -Hltnp sport = :%s", port))
     assert found, f"ss names no process that listens on port {port}"
-    yield int(found[1])
-    host.run("kill %s", found[1])
+    return int(found[1])
 
 
 _BUNDLE = {
@@ -66,7 +65,7 @@ exec runc --rootless true --root "$1/state" run --pid-file pid --detach "$2" </d
 
 
 @pytest.fixture
-def container(host: LabHost, need: Callable[[str, str], None]) -> Iterator[int]:
+def container(host: LabHost, need: Callable[[str, str], None]) -> int:
     """The PID, on the host, of a process in a container that runc made from busybox alone."""
     need("runc", "install the package runc")
     need("busybox", "install the package busybox-static")
@@ -75,5 +74,4 @@ def container(host: LabHost, need: Callable[[str, str], None]) -> Iterator[int]:
     host.check_output("printf %%s %s >%s", json.dumps(_BUNDLE), f"{bundle}/config.json")
     started = host.run("unshare --mount --cgroup sh -c %s - %s %s", _RUN, bundle, name)
     assert started.rc == 0, f"runc does not run: {host.check_output('cat %s', bundle + '/log')}"
-    yield int(host.check_output("cat %s", f"{bundle}/pid"))
-    host.run("runc --root %s delete --force %s", f"{bundle}/state", name)
+    return int(host.check_output("cat %s", f"{bundle}/pid"))

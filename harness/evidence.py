@@ -13,6 +13,9 @@ import msgspec
 SCHEMA = 1
 """The version of the layout of ``run.json`` that this code writes, and the newest that it reads."""
 
+TERMINAL = (50, 200)
+"""Rows and columns of the terminal inside."""
+
 Side = Literal["inside", "outside"]
 Role = Literal["host", "isolator", "shell", "other"]
 Outcome = Literal["passed", "failed", "error", "skipped"]

@@ -29,11 +29,17 @@ class Isolate:
         self._directory = host.carry(isolator.name, isolator.programs(host.python))
 
     def __call__(self, wanted: str | Iterable[Kind] = ()) -> Shell:
-        """Start ``sh`` isolated and wait for its first prompt."""
-        namespaces = kinds(wanted)
-        shell = Shell(self.host, self.command(namespaces), f"{self.isolator.name} {label(namespaces)}")
+        """Start a shell and write down the processes as they then stand."""
+        shell = self.shell(wanted)
         self.host.notebook.processes.append(process_tree(self.host, shell))
         return shell
+
+    def shell(self, wanted: str | Iterable[Kind] = ()) -> Shell:
+        """Start ``sh`` isolated and wait for its first prompt."""
+        namespaces = kinds(wanted)
+        where = f"{self.isolator.name} {label(namespaces)}"
+        same = sum(shell.where.partition(" #")[0] == where for shell in self.host.shells)
+        return Shell(self.host, self.command(namespaces), f"{where} #{same + 1}" if same else where)
 
     def command(self, wanted: str | Iterable[Kind] = (), *argv: str) -> list[str]:
         """The command line, on the host, that starts ``argv`` (default: ``sh``) in new namespaces."""

@@ -15,6 +15,7 @@ from testinfra.backend.base import CommandResult
 
 from harness.environment import environment
 from harness.errors import LabError, WaitExpiredError, tail
+from harness.evidence import TERMINAL
 from harness.hosts.base import LabHost
 
 _LINE_LIMIT = 4095
@@ -57,7 +58,7 @@ class Shell:
                 echo=False,
                 encoding="utf-8",
                 codec_errors="backslashreplace",
-                dimensions=(50, 160),
+                dimensions=TERMINAL,
                 searchwindowsize=_WINDOW,
             )
         except pexpect.ExceptionPexpect as error:

@@ -23,8 +23,11 @@ DEFAULT_WAIT = 20.0
 """Seconds that any single command or prompt may take before the wait for it is an error."""
 
 
-class Closeable(Protocol):
-    """Something that ends."""
+class Terminal(Protocol):
+    """Something that was started on a terminal."""
+
+    where: str
+    """What it is, in the words of the evidence."""
 
     def close(self) -> None:
         """End it."""
@@ -88,7 +91,7 @@ class LabHost(testinfra.host.Host):
         """Look at a host that is entered by the command-line ``prefix``, waiting at most ``wait`` seconds."""
         self.name = self.kind
         self.notebook, self.wait = notebook, wait
-        self.shells: list[Closeable] = []
+        self.shells: list[Terminal] = []
         """What was started here on a terminal: ended with the host, after what keeps the host up."""
         self._prefix = [*prefix]
         super().__init__(EnteringBackend(self.name, prefix, wait))

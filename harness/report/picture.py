@@ -30,6 +30,11 @@ class Row(NamedTuple):
     number: str
     mark: Mark
 
+    @property
+    def text(self) -> str:
+        """The columns as one line: a long report has very many of them."""
+        return f"{self.kind:<5}{self.number:<11}{self.mark:>8}".rstrip()
+
 
 class Box(NamedTuple):
     """One process, placed."""

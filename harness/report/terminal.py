@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pyte
 from markupsafe import Markup
 
+from harness.evidence import TERMINAL
 from harness.report.palette import classes
 from harness.report.text import visible
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from pyte.screens import Char
 
-COLUMNS, LINES = 200, 50
+LINES, COLUMNS = TERMINAL
 """The emulated screen. What scrolls off its top is kept."""
 HEAD, TAIL = 48 * 1024, 16 * 1024
 """How much of each end of an output is shown when it is longer than both together."""
