@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from itertools import combinations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,8 +25,6 @@ def namespaces(side: LabHost | Shell) -> dict[str, int]:
     return dict(Identity.parse(link) for link in links)
 
 
-@pytest.mark.claim(id="mnt-3")
-@pytest.mark.claim(id="mnt-4")
 def test_exactly_the_named_namespaces_are_new(host: LabHost, isolate: Isolate) -> None:
     """Of the sixteen sets of the document's four flags, each makes exactly the namespaces that it names."""
     outside = namespaces(host)

@@ -103,33 +103,32 @@ def test_posix_queues_are_isolated_alike(host: LabHost, isolate: Isolate, progra
     inside.check_output("rm %s", f"{inner}/nslab-made-inside")
 
 
-OBJECTS = st.lists(
-    st.one_of(
-        st.tuples(st.just("--queue"), st.none()),
-        st.tuples(st.just("--shmem"), st.integers(1, 1 << 20)),
-        st.tuples(st.just("--semaphore"), st.integers(1, 250)),
-    ),
-    max_size=4,
+SIZES = {"--queue": st.none(), "--shmem": st.integers(1, 1 << 20), "--semaphore": st.integers(1, 250)}
+"""What ipcmk(1) makes, and of which sizes."""
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        pytest.param("--queue", marks=pytest.mark.claim(id="ipc-3")),
+        pytest.param("--shmem", marks=pytest.mark.claim(id="ipc-4")),
+        pytest.param("--semaphore", marks=pytest.mark.claim(id="ipc-4")),
+    ],
 )
-
-
-@pytest.mark.claim(id="ipc-3")
-@pytest.mark.claim(id="ipc-4")
-def test_each_side_sees_its_own_objects(host: LabHost, isolate: Isolate) -> None:
+def test_each_side_sees_its_own_objects(host: LabHost, isolate: Isolate, what: str) -> None:
     """However many objects of whatever size both sides make, each side lists exactly its own."""
     inside = isolate("ipc")
-    own: dict[LabHost | Shell, set[str]] = {
-        side: {key for what in LISTING for key in listed(side, what)} for side in (host, inside)
-    }
+    own: dict[LabHost | Shell, set[str]] = {side: {*listed(side, what)} for side in (host, inside)}
+    sizes = st.lists(SIZES[what], max_size=3)
 
-    @example([("--queue", None)], [("--shmem", 4096), ("--semaphore", 1)])
-    @given(OBJECTS, OBJECTS)
-    def search(outer: list[tuple[str, int | None]], inner: list[tuple[str, int | None]]) -> None:
-        for side, objects in ((host, outer), (inside, inner)):
-            own[side] |= {make(side, *wanted) for wanted in objects}
+    @example([None], [None, None])
+    @given(sizes, sizes)
+    def search(outer: list[int | None], inner: list[int | None]) -> None:
+        for side, chosen in ((host, outer), (inside, inner)):
+            own[side] |= {make(side, what, size) for size in chosen}
 
         for side, keys in own.items():
-            assert {key for what in LISTING for key in listed(side, what)} == keys
+            assert listed(side, what).keys() == keys
 
     search()
     assert all(own.values()), "control: both sides have made objects that could have been seen"

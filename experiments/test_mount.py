@@ -7,6 +7,7 @@ mounts stay apart.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -47,8 +48,9 @@ def test_new_proc_shows_only_the_inside(host: LabHost, isolate: Isolate) -> None
 
     inside.check_output("mount -t proc proc /proc")
 
-    (first, shell), (_, ps) = commands(inside.check_output("ps -ef"))
-    assert (first, shell, ps) == ("1", "sh", "ps -ef")
+    assert [command for _, command in commands(inside.check_output("ps -ef"))] == ["sh", "ps -ef"]
+    assert inside.check_output("ps -p 1 -o tty=") != "?", "the shell has the terminal that was handed through"
+    assert "1" in processes(inside)
     assert len(processes(inside)) == 2
 
 
@@ -102,6 +104,7 @@ def test_private_root_keeps_the_mount_in(
     inside.check_output("mount -t proc proc /proc")
 
     assert [command for _, command in commands(inside.check_output("ps -ef"))] == ["sh", "ps -ef"]
+    assert len(processes(inside)) == 2
 
     after = commands(host.check_output("ps -ef"))
     assert after[0] == before[0]
@@ -123,6 +126,7 @@ CROSSED = {
     "shared": Crossed(outward=True, inward=True),
     "slave": Crossed(outward=False, inward=True),
     "private": Crossed(outward=False, inward=False),
+    "unbindable": Crossed(outward=False, inward=False),
 }
 
 
@@ -145,3 +149,32 @@ def test_only_private_mounts_keep_both_sides_apart(host: LabHost, isolate: Isola
     assert sees(inside, inner), "control: each side sees its own"
 
     assert Crossed(outward=sees(host, inner), inward=sees(inside, outer)) == CROSSED[propagation]
+
+
+@pytest.mark.claim(id="mnt-6")
+def test_unbindable_mount_cannot_be_bound(host: LabHost, isolate: Isolate) -> None:
+    """An unbindable mount is private and cannot be the source of a bind mount; a private one can."""
+    inside = isolate("mount")
+    source, target = f"{host.scratch}/source", f"{host.scratch}/target"
+    inside.check_output("mkdir %s %s && mount -t tmpfs source %s", source, target, source)
+
+    inside.check_output("mount --make-unbindable %s", source)
+
+    assert inside.run("mount --bind %s %s", source, target).rc != 0
+    inside.check_output("mount --make-private %s", source)
+    assert inside.run("mount --bind %s %s", source, target).rc == 0, "control: a private mount can be bound"
+
+
+@pytest.mark.claim(id="mnt-6")
+@pytest.mark.parametrize("propagation", ["shared", "private"])
+def test_mount_made_shared_again_lets_mounts_out(host: LabHost, isolate: Isolate, propagation: str) -> None:
+    """What a shell within the shell mounts comes out where the mount above was made shared, else not."""
+    inside = isolate("mount")
+    parent, below = f"{host.scratch}/parent", f"{host.scratch}/parent/below"
+    inside.check_output("mount --make-rprivate / && mkdir %s && mount -t tmpfs parent %s", parent, parent)
+    inside.check_output("mount --make-%s %s && mkdir %s", propagation, parent, below)
+
+    inside.check_output(shlex.join(isolate.command("mount", "mount", "-t", "tmpfs", "below", below)))
+
+    assert sees(inside, below) == (propagation == "shared")
+    assert not sees(host, below)

@@ -31,6 +31,9 @@ def program_and_shell(host: LabHost, name: str) -> tuple[str, str]:
     found = re.findall(rf"\b{re.escape(name)}\((\d+)\)-[-+]-sh\((\d+)\)", tree)
     assert len(found) == 1, f"expected one {name} with a shell as its child, seen {found} in:\n{tree}"
     program, shell = found[0]
+    assert len(re.findall(rf"\b{re.escape(name)}\(", tree)) == 1, (
+        f"{name} forked more than the shell:\n{tree}"
+    )
     return program, shell
 
 
@@ -106,6 +109,8 @@ def test_a_process_has_one_pid_for_each_level(host: LabHost, isolate: Isolate) -
 
         assert len(pids) == depth + 1
         assert pids[-1] == "1"
+        for _ in range(depth - 1):
+            assert inside.run("exit 7").rc == 7, "the program of a level ends as its shell does"
 
     search()
     control = pid_on_the_host(isolate("uts"))

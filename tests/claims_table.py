@@ -37,10 +37,10 @@ def _claims(function: ast.FunctionDef) -> Iterator[str]:
 def table() -> str:
     """The page ``docs/claims.md``."""
     tested = experiments_by_claim()
-    rows = [
-        f"| {claim.id} | {claim.claim} | {'<br>'.join(f'`{test}`' for test in tested[claim.id])} | {claim.source} |"
-        for claim in claims.read().values()
-    ]
+    rows = []
+    for claim in claims.read().values():
+        tests = "<br>".join(f"`{test}`" for test in tested[claim.id])
+        rows.append(f"| {claim.id} | {claim.claim} | {tests} | {claim.source} |")
     head = [
         "# Claims and where each is tested",
         "",
