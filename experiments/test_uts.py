@@ -21,10 +21,10 @@ LIMIT = 64
 """The longest hostname and domain name in bytes: ``__NEW_UTS_LEN`` (uname(2))."""
 
 LABEL = "[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?"
+NAMES = st.from_regex(rf"{LABEL}(\.{LABEL}){{0,3}}", fullmatch=True).filter(lambda name: len(name) <= LIMIT)
+
 OWN_PID = "read pid rest </proc/self/stat; echo $pid"
 """Tells a shell's PID as the host knows it: its ``/proc`` is the host's."""
-
-NAMES = st.from_regex(rf"{LABEL}(\.{LABEL}){{0,3}}", fullmatch=True).filter(lambda name: len(name) <= LIMIT)
 
 
 def uts_of(host: LabHost, pid: int | str) -> Identity:

@@ -100,6 +100,11 @@ def new_id() -> str:
     return f"{datetime.now(timezone.utc):%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}"
 
 
+def file_of(folder: Path) -> Path:
+    """The file of a run that a person named by its folder or by the file itself."""
+    return folder if folder.name == FILE else folder / FILE
+
+
 def read(file: Path) -> Run:
     """A run from its file, with whatever records a crash left whole.
 

@@ -8,6 +8,7 @@ import pytest
 from claims_table import experiments_by_claim, table
 
 from harness import claims
+from harness.evidence import Claim
 
 DOCUMENT = {"uts": 7, "ipc": 5, "pid": 4, "mnt": 6}
 """How many observations each chapter of the document has."""
@@ -27,7 +28,7 @@ def test_every_claim_has_an_experiment() -> None:
 
 
 @pytest.mark.parametrize("claim", claims.read().values(), ids=lambda claim: claim.id)
-def test_every_claim_names_its_source(claim: claims.Claim) -> None:
+def test_every_claim_names_its_source(claim: Claim) -> None:
     """Each claim names the man page that promises it."""
     assert re.search(r"\w+\([1-8]\)", claim.source)
 

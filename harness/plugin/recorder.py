@@ -17,6 +17,7 @@ from harness.evidence import SCHEMA, Outcome, Record, Run
 from harness.hosts.base import LabHost
 from harness.isolators import ISOLATORS
 from harness.notebook import Notebook, now
+from harness.plugin.explain import explain
 from harness.plugin.outcomes import broke
 
 NOTEBOOK = pytest.StashKey[Notebook]()
@@ -39,6 +40,8 @@ class RecordTaker:
         report = yield
         phases = item.stash.setdefault(_PHASES, [])
         phases.append(report)
+        if report.failed and NOTEBOOK in item.stash:
+            explain(report, claims_of(item), item.stash[NOTEBOOK].observations)
         if call.when == "teardown" and NOTEBOOK in item.stash:
             record = take_record(item, phases, item.stash[NOTEBOOK])
             report.nslab_record = msgspec.to_builtins(record)  # type: ignore[attr-defined]
