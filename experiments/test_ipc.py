@@ -130,4 +130,3 @@ def test_each_side_sees_its_own_objects(host: LabHost, isolate: Isolate, what: s
             assert listed(side, what).keys() == keys
 
     search()
-    assert all(own.values()), "control: both sides have made objects that could have been seen"

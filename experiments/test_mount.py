@@ -38,13 +38,10 @@ def mount_namespace(side: LabHost | Shell) -> Identity:
 
 
 @pytest.mark.claim(id="mnt-1")
-def test_new_proc_shows_only_the_inside(host: LabHost, isolate: Isolate) -> None:
+def test_new_proc_shows_only_the_inside(isolate: Isolate) -> None:
     """After mounting proc inside, only the shell and the command itself are seen; before, the host's are."""
     inside = isolate("mount")
-    shell_on_the_host = inside.check_output("read pid rest </proc/self/stat; echo $pid")
-    assert shell_on_the_host in processes(inside), (
-        "control: before the mount, the host's processes are listed"
-    )
+    assert len(processes(inside)) > 2, "control: before the mount, the host's processes are listed"
 
     inside.check_output("mount -t proc proc /proc")
 

@@ -67,6 +67,15 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """The man page or kernel document that promises it."""
 
 
+class Sabotage(msgspec.Struct, frozen=True, kw_only=True):
+    """An isolator or a host that is broken on purpose, to show that claims can be refuted."""
+
+    name: str
+    does: str
+    refutes: list[str]
+    """Ids of the claims that fail against it."""
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All evidence of one experiment on one host with one isolator."""
 
@@ -116,6 +125,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     isolators: dict[str, str] = {}
     """Isolator to its version, such as ``go``: ``go1.27.3``."""
     claims: list[Claim] = []
+    sabotages: list[Sabotage] = []
     records: list[Record] = []
     hosts: dict[str, HostDescription] = {}
     finished: str | None = None

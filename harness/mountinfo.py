@@ -44,7 +44,7 @@ def parse(text: str) -> list[Mount]:
     Raises:
         ValueError: a line is not of mountinfo's form; the message holds the line.
     """
-    return [_parse_line(line) for line in text.splitlines() if line]
+    return [_parse_line(line) for line in text.split("\n") if line]
 
 
 def _parse_line(line: str) -> Mount:

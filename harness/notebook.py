@@ -53,10 +53,24 @@ class Notebook:
         """Name a value that is comparable across runs; what varies by nature (PIDs, times) is none.
 
         Raises:
+            TypeError: the value is none that a record can hold.
             ValueError: the name was given another value before in the same experiment.
         """
+        name, value = printable(name), _plain(name, value)
         if self.facts.setdefault(name, value) != value:
             raise ValueError(f"fact {name!r} is both {self.facts[name]!r} and {value!r} in one experiment")
+
+
+def _plain(name: str, value: Value) -> Value:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return [printable(item) for item in value]
+    if value is None or isinstance(value, int | float):
+        return value
+    raise TypeError(
+        f"fact {name!r} is {value!r}: expected text, a number, a truth value, a list of text or None"
+    )
 
 
 def now() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -25,9 +26,12 @@ def publish(folder: Path) -> Path:
     heads = []
     for other in runs.folders(folder.parent):
         try:
-            heads.append(run_head(runs.read(other / runs.FILE), f"{other.name}/{PAGE}"))
+            head = run_head(runs.read(other / runs.FILE), f"{other.name}/{PAGE}")
             if not (other / PAGE).exists():
-                render(other)
+                # Somebody else's run, which this user can't write to, is listed all the same.
+                with contextlib.suppress(OSError):
+                    render(other)
+            heads.append(head)
         except runs.UnreadableRunError as problem:
             heads.append(RunHead(id=other.name, href=f"{other.name}/{runs.FILE}", problem=str(problem)))
     _write(folder.parent / PAGE, render_index(heads))
@@ -48,5 +52,10 @@ def render(folder: Path) -> Path:
 def _write(page: Path, content: str) -> None:
     """Replace a page at once: a reader never sees half of one."""
     half = page.with_name(f".{page.name}.{os.getpid()}")
-    half.write_text(content, encoding="utf-8")
-    half.replace(page)
+    try:
+        half.write_text(content, encoding="utf-8")
+        half.chmod(0o644)
+        half.replace(page)
+    except OSError:
+        half.unlink(missing_ok=True)
+        raise

@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from harness.mountinfo import Mount
 from harness.state import Ipc, Machine, State, differences
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+_PATIENCE = 2.0
+"""Seconds for killed processes to end."""
 
 _MNT_DETACH = 0x2
 _IPC_RMID = 0
@@ -37,33 +41,50 @@ def put_back(machine: Machine, before: State) -> list[str]:
         What is still different, by name: nothing where all went well.
     """
     _kill(machine, before)
-    now = machine.state()
-    _unmount_new(before, now)
+    # POSIX queues are reached through mounts, and some of these are about to go.
+    for queue in machine.state().queues - before.queues:
+        with contextlib.suppress(OSError):
+            Path(queue).unlink()
+    _unmount_new(machine, before)
     _restore_propagation(machine, before)
-    with contextlib.suppress(OSError):
-        if now.hostname != before.hostname:
+    now = machine.state()
+    if now.hostname != before.hostname:
+        with contextlib.suppress(OSError):
             socket.sethostname(before.hostname)
-        if now.domainname != before.domainname:
+    if now.domainname != before.domainname:
+        with contextlib.suppress(OSError):
             set_domainname(before.domainname)
     for ipc in now.ipc - before.ipc:
         _remove_ipc(ipc)
-    for path in (now.queues - before.queues) | (now.files - before.files):
-        _remove(Path(path))
+    for path in now.files - before.files:
+        _remove(Path(path), now)
     return differences(before, machine.state())
 
 
 def _kill(machine: Machine, before: State) -> None:
     """End what the session started, until a look finds none: a process may have forked in between."""
-    while left := machine.state().processes - before.processes:
+    deadline = time.monotonic() + _PATIENCE
+    while (left := machine.state().processes - before.processes) and time.monotonic() < deadline:
         for pid, _ in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
 
-def _unmount_new(before: State, now: State) -> None:
-    old = {mount.id for mount in before.mounts}
-    for mount in mountinfo.deepest_first([mount for mount in now.mounts if mount.id not in old]):
-        _libc.umount2(os.fsencode(mount.point), _MNT_DETACH)
+def _unmount_new(machine: Machine, before: State) -> None:
+    """Unmount what is new, until nothing more can be: a mount may hide another one's path."""
+    old = {_identity(mount) for mount in before.mounts}
+    progress = True
+    while progress:
+        new = [mount for mount in machine.state().mounts if _identity(mount) not in old]
+        progress = False
+        for mount in mountinfo.deepest_first(new):
+            if machine.reaches(mount):
+                progress |= _libc.umount2(os.fsencode(mount.point), _MNT_DETACH) == 0
+
+
+def _identity(mount: Mount) -> tuple[int, str, str]:
+    """What stays when a mount is moved; the kernel gives the number of one that is gone to another one."""
+    return mount.id, mount.device, mount.root
 
 
 def _restore_propagation(machine: Machine, before: State) -> None:
@@ -97,7 +118,7 @@ def set_domainname(name: str) -> None:
     Raises:
         OSError: the kernel refused.
     """
-    if _libc.setdomainname(name.encode(), len(name.encode())) != 0:
+    if _libc.setdomainname(os.fsencode(name), len(os.fsencode(name))) != 0:
         raise OSError(ctypes.get_errno(), "setdomainname")
 
 
@@ -107,7 +128,11 @@ def _remove_ipc(ipc: Ipc) -> None:
     function(*arguments)
 
 
-def _remove(path: Path) -> None:
+def _remove(path: Path, now: State) -> None:
+    """Remove a file, a control group or a whole folder, but never what is mounted there."""
+    place = os.path.realpath(path)
+    if any(os.path.commonpath([mount.point, place]) == place for mount in now.mounts):
+        return
     with contextlib.suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

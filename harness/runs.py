@@ -6,8 +6,11 @@ valid JSON, and a file that a crash cut in the middle of a write loses that one 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -40,12 +43,14 @@ class RunWriter:
         self._empty = True
         head, _ = msgspec.json.encode(run).split(_RECORDS, 1)
         try:
-            reports.mkdir(exist_ok=True)
-            self.folder.mkdir()
+            reports.mkdir(mode=0o755, exist_ok=True)
+            self.folder.mkdir(mode=0o755)
             self._file = os.open(self.folder / FILE, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             self._end = os.pwrite(self._file, head + _RECORDS, 0)
             self._close_document(finished=None, exit_status=None)
         except OSError as error:
+            if not isinstance(error, FileExistsError):
+                shutil.rmtree(self.folder, ignore_errors=True)
             raise UnmetNeedError(
                 f"cannot write reports to {reports}: {error.strerror}; "
                 "free it or choose another folder with --reports=DIR"
@@ -62,11 +67,15 @@ class RunWriter:
             LabError: the disk refused; names the file and the system's reason.
         """
         line = (b"\n" if self._empty else b",\n") + msgspec.json.encode(record)
+        end = self._end
         try:
-            self._end = self._write(line, self._end)
-            self._empty = False
+            self._end = self._write(line, end)
             self._close_document(finished=None, exit_status=None)
+            self._empty = False
         except OSError as error:
+            self._end = end
+            with contextlib.suppress(OSError):
+                self._close_document(finished=None, exit_status=None)
             raise LabError(f"cannot write {self.folder / FILE}: {error.strerror}") from error
 
     def finish(self, finished: str, exit_status: int) -> None:
@@ -135,11 +144,8 @@ def _content(file: Path) -> bytes:
 
 def _schema_of(content: bytes) -> int | None:
     """The schema's number, from the start of the file: the rest may be of any later form, or cut."""
-    start = content[:64].replace(b" ", b"").replace(b"\n", b"")
-    if not start.startswith(b'{"schema":'):
-        return None
-    digits = start.removeprefix(b'{"schema":').split(b",")[0].split(b"}")[0]
-    return int(digits) if digits.isdigit() else None
+    found = re.match(rb'\s*{\s*"schema"\s*:\s*([1-9]\d{0,9})\s*[,}]', content[:100])
+    return int(found[1]) if found else None
 
 
 def _decode(content: bytes, file: Path) -> Run:
@@ -172,7 +178,15 @@ def _whole_records(lines: list[bytes]) -> Iterator[Record]:
 def folders(reports: Path) -> list[Path]:
     """Every run's folder, newest first."""
     try:
-        found = [path for path in reports.iterdir() if (path / FILE).is_file()]
+        found = [path for path in reports.iterdir() if _is_run(path)]
     except OSError:
         return []
     return sorted(found, key=lambda path: path.name, reverse=True)
+
+
+def _is_run(folder: Path) -> bool:
+    try:
+        return (folder / FILE).is_file()
+    except PermissionError:
+        # Somebody else's: it is there, and reading it will say why it can't be read.
+        return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import select
 import shlex
 import signal
 from collections.abc import Sequence
@@ -16,13 +15,17 @@ from testinfra.backend.base import CommandResult
 from harness.environment import environment
 from harness.errors import LabError, WaitExpiredError, tail
 from harness.evidence import TERMINAL
-from harness.hosts.base import LabHost
+from harness.hosts.base import LabHost, readable
 
 _LINE_LIMIT = 4095
 """Bytes of one line that a terminal in canonical mode takes (termios(3))."""
 
-_WINDOW = 200
-"""Characters at the end of the output in which the prompt is searched; it is far shorter."""
+_CHUNK = 4096
+"""Bytes that are read at once: all that a terminal gives (tty(4))."""
+
+_WINDOW = 4 * _CHUNK + 200
+"""Characters at the end of the output in which the prompt is searched: one more chunk, each byte of which may
+be shown as four characters, and what of a prompt may stand before it."""
 
 
 class ShellEndedError(LabError):
@@ -59,9 +62,12 @@ class Shell:
                 encoding="utf-8",
                 codec_errors="backslashreplace",
                 dimensions=TERMINAL,
+                maxread=_CHUNK,
                 searchwindowsize=_WINDOW,
+                # Unlike select(2), poll(2) takes descriptors beyond 1023.
+                use_poll=True,
             )
-        except pexpect.ExceptionPexpect as error:
+        except (pexpect.ExceptionPexpect, OSError) as error:
             raise LabError(f"cannot start {command!r}: {error}") from error
         assert self._child.pid is not None
         self._pid = self._child.pid
@@ -81,10 +87,19 @@ class Shell:
             WaitExpiredError: no prompt came.
         """
         line = self._host.backend.quote(command, *args)
-        if any(ord(character) < 0x20 for character in line) or len(line.encode()) > _LINE_LIMIT:
+        if (
+            any(character < " " or character == "\x7f" for character in line)
+            or len(line.encode()) > _LINE_LIMIT
+        ):
             raise ValueError(f"not one line that a terminal takes: {tail(line)}")
         began = self._host.notebook.clock
-        self._child.sendline(line)
+        try:
+            self._child.sendline(line)
+        except OSError as error:
+            raise ShellEndedError(
+                f"{self.where} ended before {line!r} could be typed ({error.strerror}); "
+                f"last seen: {tail(self._seen)}"
+            ) from error
         return self._await_prompt(f"the prompt after {line!r}", line, began)
 
     def check_output(self, command: str, *args: str) -> str:
@@ -134,10 +149,8 @@ class Shell:
 
         It is given the time to tell the status of what it waits for, and is killed after that.
         """
-        ended = select.poll()
         descriptor = os.pidfd_open(self._pid)
-        ended.register(descriptor, select.POLLIN)
-        if not ended.poll(self._host.wait * 1000):
+        if not readable(descriptor, self._host.wait):
             os.kill(self._pid, signal.SIGKILL)
         os.close(descriptor)
         self._child.wait()

@@ -67,8 +67,8 @@ class Machine:
         """The state now."""
         mounts = tuple(mountinfo.parse(self._read("self/mountinfo")))
         return State(
-            hostname=self._read("sys/kernel/hostname").strip(),
-            domainname=self._read("sys/kernel/domainname").strip(),
+            hostname=self._read("sys/kernel/hostname").removesuffix("\n"),
+            domainname=self._read("sys/kernel/domainname").removesuffix("\n"),
             mounts=mounts,
             ipc=frozenset(self._ipc()),
             queues=frozenset(_queues(mounts)),
@@ -88,7 +88,7 @@ class Machine:
             os.close(descriptor)
 
     def _read(self, path: str) -> str:
-        return self._read_bytes(path).decode("utf-8", "backslashreplace")
+        return os.fsdecode(self._read_bytes(path))
 
     def _read_bytes(self, path: str) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc)
@@ -97,7 +97,11 @@ class Machine:
 
     def _ipc(self) -> Iterator[Ipc]:
         for kind in _IPC_WORDS:
-            lines = self._read(f"sysvipc/{kind}").splitlines()
+            try:
+                lines = self._read(f"sysvipc/{kind}").splitlines()
+            except FileNotFoundError:
+                # A kernel without System V IPC.
+                return
             for line in lines[1:]:
                 fields = dict(zip(lines[0].split(), line.split(), strict=False))
                 # Desktop programs make and drop segments all the time; those have a living creator.
@@ -131,8 +135,19 @@ class Machine:
 
 def _session_files(session: str) -> Iterator[str]:
     """What lies in the temporary directory and among the control groups under this session's mark."""
-    yield from map(str, Path(tempfile.gettempdir()).glob(f"{mark(session)}*"))
-    yield from map(str, _CGROUPS.glob(f"**/{mark(session)}*/"))
+    for folder in _temporary_directories():
+        yield from map(str, folder.glob(f"{mark(session)}*"))
+    # Control groups come and go while they are walked, which os.walk passes over and glob does not.
+    for parent, groups, _ in os.walk(_CGROUPS):
+        yield from (f"{parent}/{group}" for group in groups if group.startswith(mark(session)))
+
+
+def _temporary_directories() -> list[Path]:
+    try:
+        return [Path(tempfile.gettempdir())]
+    except FileNotFoundError:
+        # None can be written to, so nothing can be left there.
+        return []
 
 
 def _queues(mounts: tuple[Mount, ...]) -> Iterator[str]:
@@ -154,12 +169,34 @@ def differences(before: State, after: State) -> list[str]:
         )
         if old != new
     ]
-    changes += _changed("mount", before.mounts, after.mounts)
+    changes += _mount_changes(before.mounts, after.mounts)
     changes += _changed("", before.ipc, after.ipc)
     changes += _changed("POSIX message queue", before.queues, after.queues)
     changes += _changed("", before.files, after.files)
     changes += [f"process {pid} ({name}) is left" for pid, name in sorted(after.processes - before.processes)]
-    return changes
+    return [change.encode("utf-8", "backslashreplace").decode("utf-8") for change in changes]
+
+
+def _mount_changes(before: tuple[Mount, ...], after: tuple[Mount, ...]) -> list[str]:
+    old, new = _by_meaning(before), _by_meaning(after)
+    appeared = [f"mount {new[key]} appeared" for key in sorted(new.keys() - old.keys())]
+    return appeared + [f"mount {old[key]} is gone" for key in sorted(old.keys() - new.keys())]
+
+
+def _by_meaning(mounts: tuple[Mount, ...]) -> dict[Mount, Mount]:
+    """The mounts by what they mean: a peer group is named by its first member, for its number may change."""
+    first = {
+        tag.removeprefix("shared:"): mount.id for mount in sorted(mounts, reverse=True) for tag in mount.tags
+    }
+    return {
+        mount._replace(tags=tuple(_tag_by_meaning(tag, first) for tag in mount.tags)): mount
+        for mount in mounts
+    }
+
+
+def _tag_by_meaning(tag: str, first: dict[str, int]) -> str:
+    kind, _, group = tag.partition(":")
+    return f"{kind} of {first[group]}" if group in first else tag
 
 
 def _changed(word: str, before: object, after: object) -> list[str]:

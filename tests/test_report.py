@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from harness.evidence import Claim, HostDescription, Observation, Outcome, Record, Run, Side
+from harness.evidence import Claim, HostDescription, Observation, Outcome, Record, Run, Sabotage, Side
 from harness.report import RunHead, render_index, render_run, run_head
 
 VERDICTS: tuple[Outcome, ...] = ("failed", "error", "skipped", "passed")
@@ -315,3 +315,16 @@ def test_index_lists_an_unreadable_run_with_its_problem() -> None:
 def test_empty_index_tells_how_to_start() -> None:
     """Before the first run the index says how to make one."""
     assert "./lab pytest experiments/" in render_index([])
+
+
+def test_below_a_claim_stands_what_refutes_it() -> None:
+    """A reader sees under each claim which sabotages refute it, and no others."""
+    sabotages = [
+        Sabotage(name="no-newuts", does="NEWUTS is dropped.", refutes=["uts-1"]),
+        Sabotage(name="no-newipc", does="NEWIPC is dropped.", refutes=["ipc-1"]),
+    ]
+    page = render_run(msgspec.structs.replace(run(record("a", "passed", "uts-1")), sabotages=sabotages))
+
+    assert "1 sabotage refutes it" in page
+    assert "NEWUTS is dropped." in page
+    assert "NEWIPC is dropped." not in page

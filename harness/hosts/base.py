@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +23,20 @@ if TYPE_CHECKING:
 
 DEFAULT_WAIT = 20.0
 """Seconds that any single command or prompt may take before the wait for it is an error."""
+
+
+_KILLED = (-9, 128 + 9)
+"""Exit statuses of a command that was killed, as everything on a host is when the host ends."""
+
+_GRACE = 1.0
+"""Seconds within which the end of a host follows that of the commands on it."""
+
+
+def readable(descriptor: int, seconds: float) -> bool:
+    """Whether a descriptor is readable in time; unlike select(2), also for a number beyond 1023."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 class Terminal(Protocol):
@@ -49,6 +65,7 @@ class EnteringBackend(BaseBackend):
 
         Raises:
             WaitExpiredError: it did not end in time.
+            LabError: nothing can be started here.
         """
         command = self.get_command(command, *args)
         try:
@@ -60,6 +77,8 @@ class EnteringBackend(BaseBackend):
                 timeout=self.wait,
                 env=environment(),
             )
+        except OSError as error:
+            raise LabError(f"cannot run {command!r} on {self.hostname}: {error}") from error
         except subprocess.TimeoutExpired as expired:
             seen = (expired.stdout or b"") + (expired.stderr or b"")
             raise WaitExpiredError(
@@ -103,7 +122,12 @@ class LabHost(testinfra.host.Host):
             """Testinfra's modules, such as ``host.process``, which it types too narrowly."""
 
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
-        """Run a command by the host's ``sh`` and write down what it showed."""
+        """Run a command by the host's ``sh`` and write down what it showed.
+
+        Raises:
+            LabError: the host is gone, so that what the command showed tells nothing.
+        """
+        self.must_be_up()
         began = self.notebook.clock
         result = super().run(command, *args, **kwargs)
         self.notebook.observe(
@@ -115,7 +139,12 @@ class LabHost(testinfra.host.Host):
             began=began,
             stderr=result.stderr,
         )
+        if result.rc != 0:
+            self.must_be_up(_GRACE if result.rc in _KILLED else 0.0)
         return result
+
+    def must_be_up(self, grace: float = 0.0) -> None:
+        """Raise LabError where the host has ended, or ends within ``grace`` seconds."""
 
     def enter(self, argv: Sequence[str]) -> list[str]:
         """The command line, on this machine, that runs ``argv`` on the host in the caller's terminal."""
@@ -127,10 +156,11 @@ class LabHost(testinfra.host.Host):
 
     def close(self) -> None:
         """End every process on the host, then undo everything that was done to make it."""
-        self.drop()
-        # Only now: the terminals' own processes wait for, and so reap, what they had started on the host.
-        for shell in self.shells:
-            shell.close()
+        with contextlib.ExitStack() as last:
+            # Only then: the terminals' own processes wait for, and so reap, what they had started there.
+            for shell in self.shells:
+                last.callback(shell.close)
+            self.drop()
 
     def drop(self) -> None:
         """End every process on the host and undo everything that was done to make it."""

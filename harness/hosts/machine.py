@@ -40,8 +40,18 @@ class OnMachine(LabHost):
         _guardian()
         self._machine = Machine()
         self._before = self._machine.state()
+        try:
+            self._prepare()
+        except BaseException:
+            self.drop()
+            raise
+
+    def _prepare(self) -> None:
         folder = Path(tempfile.gettempdir(), mark(SESSION))
-        folder.mkdir(mode=0o700)
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise LabError(f"cannot make the scratch folder {folder}: {error.strerror}") from error
         self.scratch = str(folder)
         for mount in self._before.mounts:
             if "shared" not in mount.propagation:

@@ -2,35 +2,36 @@
 
 Its own mount, PID, UTS, IPC and network namespaces (and, for an ordinary user, a user namespace), its own
 ``/proc`` and ``/dev/shm``; ``/`` is shared inside, as systemd makes it, and private towards the machine.
-PID 1 is the holder's ``cat``: it ends when the pipe from this process closes, however this process ends,
+PID 1 is a ``cat``: it ends when the pipe from this process closes, however this process ends,
 and the kernel then ends every process in the stage and drops what was mounted (pid_namespaces(7)).
 """
 
 from __future__ import annotations
 
+import functools
 import os
-import select
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.environment import environment
 from harness.errors import LabError, UnmetNeedError, WaitExpiredError
-from harness.hosts.base import DEFAULT_WAIT, LabHost, write_programs
+from harness.hosts.base import DEFAULT_WAIT, LabHost, readable, write_programs
 from harness.hosts.obstacles import find_obstacle
 from harness.notebook import Notebook
 
 # The first line is read while /proc is still the machine's: it is the stage's PID 1 as the machine knows it.
-# Children of PID 1 are reaped by the kernel because SIGCHLD is ignored across exec (wait(2)).
 _SET_UP = """\
 read -r pid rest </proc/self/stat &&
 mount -t proc proc /proc &&
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm &&
 mount --make-rshared / &&
-trap '' CHLD &&
 echo "$pid" &&
-exec cat
+exec "$@"
 """
+
+_REAPING = ["env", "--ignore-signal=CHLD"]
+"""Makes a PID 1 whose adopted children the kernel reaps (wait(2)); dash's trap can't ignore SIGCHLD."""
 
 _GRACE = 2.0
 """Seconds for PID 1 to see the end of its pipe and for the kernel to end what runs in the stage."""
@@ -52,21 +53,11 @@ class Stage(LabHost):
             WaitExpiredError: it was not ready in time.
         """
         rootless = os.geteuid() != 0
-        self._holder = subprocess.Popen(
-            [
-                *("unshare", *_NAMESPACES, "--fork", "--kill-child", "--propagation", "private"),
-                *(["--user", "--map-root-user"] if rootless else []),
-                *("sh", "-c", _SET_UP),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(),
-            # A Ctrl-C at the terminal is for pytest, which drops the stage when it has finished the report.
-            start_new_session=True,
-        )
+        self._first: int | None = None
+        self._holder = _start(["--user", "--map-root-user"] if rootless else [])
         try:
             self.pid = self._await_ready(wait)
+            self._first = os.pidfd_open(self.pid)
         except BaseException:
             self.drop()
             raise
@@ -76,30 +67,46 @@ class Stage(LabHost):
     def _await_ready(self, wait: float) -> int:
         """The machine's PID of the stage's PID 1, once that is the ``cat`` that holds the stage."""
         line = self._next_line(wait)
-        if not line:
+        # The shell that set the stage up still has to become cat: cat it is when the line comes back.
+        if not (line and self._echoes(wait)):
             assert self._holder.stderr is not None
             said = self._holder.stderr.read().decode("utf-8", "backslashreplace").strip()
             raise UnmetNeedError(f"the stage cannot be made: {said or 'it ended at once'}; {find_obstacle()}")
-        # The shell that set the stage up still has to become cat: cat it is when the line comes back.
-        assert self._holder.stdin is not None
-        self._holder.stdin.write(b"up\n")
-        self._holder.stdin.flush()
-        self._next_line(wait)
         return int(line)
+
+    def _echoes(self, wait: float) -> bool:
+        assert self._holder.stdin is not None
+        try:
+            self._holder.stdin.write(b"up\n")
+        except BrokenPipeError:
+            return False
+        return self._next_line(wait) == b"up\n"
 
     def _next_line(self, wait: float) -> bytes:
         assert self._holder.stdout is not None
-        ready, _, _ = select.select([self._holder.stdout], [], [], wait)
-        if not ready:
+        if not readable(self._holder.stdout.fileno(), wait):
             raise WaitExpiredError("the stage to be ready", wait, "")
         return self._holder.stdout.readline()
+
+    def must_be_up(self, grace: float = 0.0) -> None:
+        """Raise LabError where PID 1 has ended: its number may be another process's by now.
+
+        Raises:
+            LabError: it has.
+        """
+        if self._first is None or readable(self._first, grace):
+            raise LabError(f"the stage is gone: its PID 1 (here {self.pid}) has ended")
+
+    def enter(self, argv: Sequence[str]) -> list[str]:
+        """The command line, on this machine, that runs ``argv`` on the stage in the caller's terminal."""
+        self.must_be_up()
+        return super().enter(argv)
 
     def carry(self, folder: str, files: Mapping[str, bytes]) -> str:
         """Write the files into the stage's own memory file system."""
         inside = f"{self.scratch}/{folder}"
         seen_from_here = Path(f"/proc/{self.pid}/root{inside}")
-        if not seen_from_here.parent.is_dir():
-            raise LabError(f"the stage is gone (its process {self.pid} has ended)")
+        self.must_be_up()
         if not seen_from_here.exists():
             write_programs(seen_from_here, files)
         return inside
@@ -109,9 +116,51 @@ class Stage(LabHost):
         for stream in (self._holder.stdin, self._holder.stdout, self._holder.stderr):
             if stream is not None:
                 stream.close()
+        if self._first is None or not readable(self._first, _GRACE):
+            # A stopped PID 1 does not see the pipe's end; unshare's death takes it along (--kill-child).
+            self._holder.kill()
+        if self._first is not None:
+            readable(self._first, _GRACE)
+            os.close(self._first)
+            self._first = None
         try:
             self._holder.wait(timeout=_GRACE)
         except subprocess.TimeoutExpired:
-            # A stopped PID 1 does not see the pipe's end; unshare's death takes it along (--kill-child).
+            # unshare itself is stopped.
             self._holder.kill()
             self._holder.wait()
+
+
+@functools.cache
+def _keeper() -> list[str]:
+    """What becomes PID 1; before coreutils 8.31 env(1) can't ignore a signal, and the dead stay listed."""
+    try:
+        subprocess.run([*_REAPING, "true"], check=True, capture_output=True, env=environment())
+    except (OSError, subprocess.CalledProcessError):
+        return ["cat"]
+    return [*_REAPING, "cat"]
+
+
+def _start(more: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start what holds a stage, with ``more`` options for unshare(1).
+
+    Raises:
+        UnmetNeedError: it can't be started; names the system's reason.
+    """
+    unshare = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "--propagation", "private", *more]
+    try:
+        return subprocess.Popen(
+            [*unshare, "sh", "-c", _SET_UP, "sh", *_keeper()],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            # A Ctrl-C at the terminal is for pytest, which drops the stage when it has finished the report.
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise UnmetNeedError(
+            f"the stage cannot be made: cannot start unshare: {error.strerror}; "
+            "install util-linux, or raise the limit that is reached (ulimit -a)"
+        ) from error

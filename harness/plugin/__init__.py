@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
+import signal
 
 import hypothesis
 import pytest
 
-from harness import hosts, isolators
+from harness import claims, hosts, isolators
 from harness.hosts.base import DEFAULT_WAIT
 from harness.plugin.recorder import Recorder, RecordTaker, claims_of
 
 pytest_plugins = ["harness.plugin.outcomes", "harness.plugin.fixtures"]
+
+_LONGEST_WAIT = 86400.0
+"""Seconds for ``--wait``: a day, far below what select(2) takes."""
 
 hypothesis.settings.register_profile(
     "nslab",
@@ -59,15 +64,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Check what was asked for before anything runs; the controller records."""
     config.addinivalue_line("markers", "claim(id): the document's observation that the experiment tests")
+    _forget_inherited_signals()
     names = isolator_names(config)
     for name in names:
         if name not in isolators.ISOLATORS:
             known = ", ".join(isolators.ISOLATORS)
             raise pytest.UsageError(f"--isolator={name}: no such isolator; choose from {known}")
-    if config.getoption("--wait") <= 0:
+    wait = config.getoption("--wait")
+    if not (math.isfinite(wait) and 0 < wait <= _LONGEST_WAIT):
         raise pytest.UsageError(
-            f"--wait={config.getoption('--wait'):g}: expected a number of seconds above 0"
+            f"--wait={wait:g}: expected a number of seconds above 0, at most {_LONGEST_WAIT:g}"
         )
+    # Here and not only after the collection, which xdist's workers do: their refusals arrive as tracebacks.
+    for claim in set(config.getoption("--claim") or []) - claims.read().keys():
+        raise pytest.UsageError(f"--claim {claim}: no such claim; there are {', '.join(claims.read())}")
     if config.getoption("--hosts", None):
         raise pytest.UsageError(
             "--hosts: other machines can't be hosts yet; leave it out, or run the lab there"
@@ -77,6 +87,15 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--stage=machine with -n: there is one machine; leave -n out")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(config, names), "nslab-recorder")
+
+
+def _forget_inherited_signals() -> None:
+    """Start as from a fresh terminal: every program on a host inherits what this process ignores and blocks.
+
+    With SIGCHLD ignored, the kernel reaps children itself and each exit status would read as 0 (wait(2)).
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -103,13 +122,14 @@ def isolator_names(config: pytest.Config) -> list[str]:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the experiments of the claims that were asked for."""
+    tested = {item.nodeid: claims_of(item) for item in items}
     wanted = config.getoption("--claim")
     if not wanted:
         return
-    kept = [item for item in items if any(id_ in wanted for id_ in claims_of(item))]
-    missing = set(wanted) - {id_ for item in kept for id_ in claims_of(item)}
+    kept = [item for item in items if any(id_ in wanted for id_ in tested[item.nodeid])]
+    missing = set(wanted) - {id_ for item in kept for id_ in tested[item.nodeid]}
     if missing:
-        known = ", ".join(sorted({id_ for item in items for id_ in claims_of(item)}))
+        known = ", ".join(sorted({id_ for ids in tested.values() for id_ in ids})) or "none"
         raise pytest.UsageError(
             f"--claim {min(missing)}: no collected experiment tests it; there are {known}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Generator, Iterable
 from pathlib import Path
@@ -16,7 +17,7 @@ from harness.errors import LabError, UnmetNeedError
 from harness.evidence import SCHEMA, Outcome, Record, Run
 from harness.hosts.base import LabHost
 from harness.isolators import ISOLATORS
-from harness.notebook import Notebook, now
+from harness.notebook import Notebook, now, printable
 from harness.plugin.explain import explain
 from harness.plugin.outcomes import broke
 
@@ -26,7 +27,10 @@ _PHASES = pytest.StashKey[list[pytest.TestReport]]()
 
 def claims_of(item: pytest.Item) -> list[str]:
     """The ids of the document's observations that an experiment tests."""
-    return sorted(mark.kwargs["id"] for mark in item.iter_markers("claim"))
+    marks = list(item.iter_markers("claim"))
+    if any(mark.args or mark.kwargs.keys() != {"id"} for mark in marks):
+        raise pytest.UsageError(f"{item.nodeid}: name the claim by keyword, @pytest.mark.claim(id='uts-1')")
+    return sorted(str(mark.kwargs["id"]) for mark in marks)
 
 
 class RecordTaker:
@@ -54,14 +58,14 @@ def take_record(item: pytest.Item, phases: list[pytest.TestReport], notebook: No
     bad = next((phase for phase in phases if not phase.passed), None)
     function = cast("pytest.Function", item).function
     return Record(
-        test=item.nodeid,
-        title=" ".join((function.__doc__ or item.name).split()),
+        test=printable(item.nodeid),
+        title=printable(" ".join((function.__doc__ or item.name).split())),
         claims=claims_of(item),
-        host=hosts.HOSTS[parameters["host"]].kind,
+        host=hosts.HOSTS[parameters.get("host", item.config.getoption("--stage"))].kind,
         isolator=parameters.get("isolator"),
         outcome=outcome_of(phases),
-        message=_message(bad) if bad else "",
-        details=bad.longreprtext if bad and not bad.skipped else "",
+        message=printable(_message(bad)) if bad else "",
+        details=printable(bad.longreprtext) if bad and not bad.skipped else "",
         observations=notebook.observations,
         processes=notebook.processes,
         facts=notebook.facts,
@@ -103,7 +107,7 @@ class Recorder:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Begin the run, where this process runs the experiments itself."""
-        if not session.testsfailed:
+        if not session.testsfailed or session.config.option.continue_on_collection_errors:
             self._begin([item.nodeid for item in session.items])
 
     @pytest.hookimpl(optionalhook=True)
@@ -129,10 +133,11 @@ class Recorder:
             schema=SCHEMA,
             id=runs.new_id(),
             nslab=__version__,
-            command=["pytest", *self._config.invocation_params.args],
+            command=["pytest", *(printable(str(word)) for word in self._config.invocation_params.args)],
             started=self._started,
             isolators=versions,
             claims=list(claims.read().values()),
+            sabotages=claims.sabotages(),
         )
         description = describe(host)
         self._writer = runs.RunWriter(self._reports, run)
@@ -150,11 +155,36 @@ class Recorder:
             reporter.ensure_newline()
             reporter.write_line(f"nslab: {line}")
 
+    @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Write a finished experiment down at once."""
+        """Write a finished experiment down at once; where that fails the session ends."""
         record = getattr(report, "nslab_record", None)
-        if record is not None and self._writer:
+        if record is None or self._writer is None:
+            return
+        try:
             self._writer.append(msgspec.convert(record, Record))
+        except LabError as error:
+            pytest.exit(f"{error}; what was finished before is kept")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
+        """Write down an experiment that took xdist's worker with it, and so left no record."""
+        if is_experiment(crashitem):
+            kind = hosts.HOSTS[self._config.getoption("--stage")].kind
+            parameters = re.split(r"[\[\]-]", crashitem.partition("[")[2])
+            lost = Record(
+                test=printable(crashitem),
+                title=printable(crashitem),
+                claims=[],
+                host=kind,
+                isolator=next((name for name in self._isolators if name in parameters), None),
+                outcome="error",
+                message=printable(str(report.longrepr)),
+                started=now(),
+                seconds=0.0,
+            )
+            report.nslab_record = msgspec.to_builtins(lost)  # type: ignore[attr-defined]
+            report.nslab_broke = True  # type: ignore[attr-defined]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
@@ -162,10 +192,24 @@ class Recorder:
         yield
         if not self._writer:
             return
-        if exitstatus != pytest.ExitCode.INTERRUPTED:
-            self._writer.finish(now(), int(exitstatus))
-        page = publish.publish(self._writer.folder)
-        self._say(f"report: {shlex.quote(str(page))}")
+        try:
+            if exitstatus != pytest.ExitCode.INTERRUPTED:
+                self._writer.finish(now(), int(exitstatus))
+            page = publish.publish(self._writer.folder)
+        except (LabError, runs.UnreadableRunError) as error:
+            self._refuse(session, str(error))
+        except OSError as error:
+            self._refuse(session, f"cannot write the page: {error.strerror}")
+        else:
+            self._say(f"report: {shlex.quote(str(page))}")
+
+    def _refuse(self, session: pytest.Session, why: str) -> None:
+        """Say why there is no page; a session without one has not succeeded."""
+        assert self._writer is not None
+        folder = shlex.quote(str(self._writer.folder))
+        self._say(f"no report: {why}; free it, then render what was finished: nslab report {folder}")
+        if session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 def is_experiment(nodeid: str) -> bool:

@@ -11,7 +11,7 @@ from harness.report.verdicts import rank
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from harness.evidence import Claim, Record, Run
+    from harness.evidence import Claim, Record, Run, Sabotage
 
 TITLES = {"uts": "UTS", "ipc": "IPC", "pid": "PID", "mnt": "Mount"}
 """The document's chapters, in its order."""
@@ -33,6 +33,8 @@ class Section(NamedTuple):
     claim: Claim
     told: Sequence[Experiment]
     elsewhere: Sequence[Experiment]
+    sabotages: Sequence[Sabotage]
+    """What the lab's own tests break on purpose to see the claim refuted."""
 
     @property
     def experiments(self) -> list[Experiment]:
@@ -72,7 +74,13 @@ def chapters(run: Run, every: Sequence[Experiment]) -> list[Chapter]:
         for other in others:
             elsewhere[other].append(each)
     sections = [
-        Section(f"c{i}", claim, _worst_first(told[claim.id]), _worst_first(elsewhere[claim.id]))
+        Section(
+            f"c{i}",
+            claim,
+            _worst_first(told[claim.id]),
+            _worst_first(elsewhere[claim.id]),
+            [sabotage for sabotage in run.sabotages if claim.id in sabotage.refutes],
+        )
         for i, claim in enumerate(ordered, 1)
     ]
     namespaces = list(dict.fromkeys(claim.namespace for claim in ordered))

@@ -1,0 +1,242 @@
+"""Is the lab pytest as people know it?"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from sessions import LIMIT, PASSES, Project
+
+from harness.hosts.base import readable
+
+OUTCOMES = '''
+import os, signal
+import pytest
+from harness.errors import LabError
+
+@pytest.mark.claim(id="uts-1")
+def test_passes(host, isolate):
+    """It holds."""
+    assert isolate("uts").check_output("echo answer") == "answer"
+
+@pytest.mark.claim(id="uts-2")
+def test_fails(host):
+    """It does not hold."""
+    assert host.check_output("echo seen") == "expected"
+
+def test_breaks(host):
+    """The lab breaks in the middle."""
+    raise LabError("cable cut")
+
+def test_skips(host):
+    """It is not possible here."""
+    pytest.skip("no such thing here")
+'''
+WORDS = {"passes": "passed", "fails": "failed", "breaks": "error", "skips": "skipped"}
+
+
+@pytest.fixture
+def outcomes(project: Project) -> Project:
+    """A project with one experiment of each outcome."""
+    project.experiment(OUTCOMES)
+    return project
+
+
+def test_outcomes(outcomes: Project, tmp_path: Path) -> None:
+    """The four outcomes have the same word in the terminal, in JUnit's file and in the run; no warnings."""
+    ended = outcomes.run(f"--junitxml={tmp_path}/j.xml", "-rA")
+
+    assert ended.status == 1, ended.output
+    assert "1 failed, 1 passed, 1 skipped, 1 error in" in ended.output
+    assert "warning" not in ended.output
+    assert re.search(r"nslab: host stage \(kernel \S+\), isolators python\n", ended.output)
+    assert "ERROR at call of test_breaks[stage]" in ended.output
+    (suite,) = ElementTree.parse(tmp_path / "j.xml").getroot()  # noqa: S314 - pytest wrote it
+    assert {key: suite.get(key) for key in ("errors", "failures", "skipped", "tests")} == {
+        "errors": "1",
+        "failures": "1",
+        "skipped": "1",
+        "tests": "4",
+    }
+    (run,) = outcomes.runs()
+    told = {re.sub(r".*_(\w+)\[.*", r"\1", record["test"]): record["outcome"] for record in run["records"]}
+    assert told == WORDS
+    assert [record["message"] for record in run["records"]][2:] == [
+        "harness.errors.LabError: cable cut",
+        "no such thing here",
+    ]
+    assert ended.lines[-1] == f"nslab: report: {next(outcomes.reports.glob('*/index.html'))}"
+
+
+def test_same_with_workers(outcomes: Project) -> None:
+    """With pytest-xdist the outcomes and the records are the same."""
+    ended = outcomes.run("-n2")
+
+    assert "1 failed, 1 passed, 1 skipped, 1 error in" in ended.output
+    (run,) = outcomes.runs()
+    assert sorted(record["outcome"] for record in run["records"]) == sorted(WORDS.values())
+
+
+def test_stop_at_the_first(outcomes: Project) -> None:
+    """With -x the session ends at the first failure, and what ran before is in the run."""
+    ended = outcomes.run("-x")
+
+    assert ended.status == 1
+    assert [len(run["records"]) for run in outcomes.runs()] == [2]
+
+
+@pytest.mark.parametrize("choice", [["--claim=uts-2"], ["-m", "claim(id='uts-2')"], ["-k", "fails"]])
+def test_choice(outcomes: Project, choice: list[str]) -> None:
+    """Experiments are chosen by claim, marker and name alike."""
+    ended = outcomes.run(*choice)
+
+    assert "1 failed, 3 deselected" in ended.output
+    assert [record["claims"] for record in outcomes.runs()[0]["records"]] == [["uts-2"]]
+
+
+def test_collecting_only(outcomes: Project) -> None:
+    """--collect-only shows readable ids and writes nothing."""
+    ended = outcomes.run("--collect-only", "-q", "--isolator=go,python")
+
+    assert ended.status == 0
+    assert "experiments/test_it.py::test_passes[stage-go]\n" in ended.output
+    assert "experiments/test_it.py::test_fails[stage]\n" in ended.output
+    assert not outcomes.reports.exists()
+
+
+def test_crashed_worker(project: Project) -> None:
+    """An experiment that takes its worker along is an error under its isolator; the others are whole."""
+    project.experiment(
+        "import os\n\ndef test_crashes(host, isolator):\n"
+        "    isolator.name == 'python' and os.kill(os.getpid(), 9)\n\n" + PASSES
+    )
+    ended = project.run("-n2", "--isolator=python,unshare")
+
+    assert "3 passed, 1 error in" in ended.output
+    (run,) = project.runs()
+    assert [each["message"] for each in run["records"] if each["outcome"] == "error"][0].startswith(
+        "worker 'gw"
+    )
+    assert sorted((each["isolator"], each["outcome"]) for each in run["records"]) == [
+        ("python", "error"),
+        ("python", "passed"),
+        ("unshare", "passed"),
+        ("unshare", "passed"),
+    ]
+
+
+def test_two_sessions_at_once(project: Project) -> None:
+    """Two sessions that run at once do not disturb each other."""
+    project.experiment(PASSES)
+    both = [
+        subprocess.Popen(
+            project.command(), cwd=project.folder, env=project.environment(), stdout=-3, stdin=-3
+        )
+        for _ in range(2)
+    ]
+
+    assert [session.wait(timeout=LIMIT) for session in both] == [0, 0]
+    assert [len(run["records"]) for run in project.runs()] == [1, 1]
+    assert (project.reports / "index.html").read_text().count("/index.html") >= 2
+
+
+WAITS = (
+    PASSES
+    + '''
+
+def test_waits(host):
+    """It never ends."""
+    print("waiting", flush=True)
+    host.run("tail -f /dev/null")
+'''
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_run(project: Project, number: int) -> None:
+    """A run whose session was interrupted keeps what was finished, and the next one's index says so."""
+    project.experiment(WAITS)
+    session = subprocess.Popen(
+        project.command("-s"), cwd=project.folder, env=project.environment(), stdin=-3, stdout=subprocess.PIPE
+    )
+    assert session.stdout is not None
+    while (line := session.stdout.readline()).strip(b".") != b"waiting\n":
+        assert line
+    os.kill(session.pid, number)
+    descriptor = os.pidfd_open(session.pid)
+    assert readable(descriptor, LIMIT)
+    os.close(descriptor)
+    session.stdout.close()
+    session.wait()
+    project.experiment(PASSES)
+    project.run()
+
+    interrupted, whole = project.runs()
+    assert interrupted["finished"] is None
+    assert [record["outcome"] for record in interrupted["records"]] == ["passed"]
+    assert whole["finished"]
+    assert "incomplete" in (project.reports / "index.html").read_text()
+
+
+def test_names_stay_names(project: Project) -> None:
+    """Names of tests and parameters with paths and markup in them reach no file name, and the page escaped."""
+    project.experiment(
+        "import pytest\n\n@pytest.mark.parametrize('odd', ['../../../up', '/tmp/abs', '<script>alert(1)</script>', '$(id)'])\n"
+        "def test_odd(host, odd):\n    '''<img src=x onerror=alert(1)>'''\n    host.check_output('hostname nslab; echo %s', odd)\n"
+    )
+    ended = project.run()
+
+    assert ended.status == 0, ended.output
+    written = sorted(path.name for path in project.reports.rglob("*") if path.is_file())
+    assert written == ["index.html", "index.html", "run.json"]
+    page = next(project.reports.glob("*/index.html")).read_text()
+    assert "<img src=x" not in page
+    assert "<script>alert" not in page
+    assert "&lt;img src=x" in page
+
+
+def test_machine_that_was_changed_stops_the_session(project: Project) -> None:
+    """A host that lets something through is an error that names the change, and no more experiments run."""
+    project.experiment(
+        '''
+import os, tempfile
+import pytest
+from harness import hosts
+from harness.environment import SESSION
+from harness.hosts.stage import Stage
+from harness.state import mark
+
+class Leaky(Stage):
+    """Leaves a file on the machine."""
+
+    def drop(self):
+        super().drop()
+        if self.notebook.observations and os.path.isdir(tempfile.gettempdir()):
+            open(f"{tempfile.gettempdir()}/{mark(SESSION)}-leak", "w").close()
+
+hosts.HOSTS["disposable"] = Leaky
+
+def test_leaks(host):
+    """It leaks."""
+    host.run("true")
+
+def test_never_runs(host):
+    """It is not reached."""
+'''
+    )
+    (project.folder / "tmp").mkdir()
+    ended = project.run(environment=project.environment(TMPDIR=f"{project.folder}/tmp"))
+
+    assert ended.status == 2, ended.output
+    assert "1 passed, 1 error" in ended.output
+    assert re.search(
+        r"MachineChangedError: test_leaks\[stage\] left this machine changed: \S+/tmp/nslab-\S+-leak appeared",
+        ended.output,
+    )
+    (run,) = project.runs()
+    assert [(each["outcome"], run["finished"]) for each in run["records"]] == [("error", None)]

@@ -1,0 +1,188 @@
+"""Is every change of a machine named, and undone?
+
+Each violation is planted on a stage, which stands in for the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from sessions import python
+
+from harness.hosts.stage import Stage
+
+PREAMBLE = """
+import ctypes, json, os, socket, subprocess, sys
+from harness.environment import TAG
+from harness.restore import put_back, set_domainname, set_propagation
+from harness.state import Machine, differences
+def sh(line, **more):
+    subprocess.run(["sh", "-ec", line], check=True, stdout=subprocess.DEVNULL, env={**os.environ, **more})
+libc = ctypes.CDLL(None)
+"""
+SPOIL = """
+machine = Machine("spoiler")
+before = machine.state()
+{plant}
+print(json.dumps(differences(before, machine.state())))
+print(json.dumps(put_back(machine, before)))
+"""
+
+CANARIES = {
+    "hostname": ("socket.sethostname('spoiled')", "the hostname was '.*' and is 'spoiled'"),
+    "domain name": ("set_domainname('spoiled')", "the domain name was '.*' and is 'spoiled'"),
+    "a hostname that is no text": (
+        "socket.sethostname(b'sp\\xff')",
+        r"the hostname was '.*' and is 'sp\\udcff'",
+    ),
+    "mount": (
+        "sh('mount -t tmpfs leak /mnt')",
+        r"mount tmpfs leak on /mnt \(shared, id \d+ on \d+\) appeared",
+    ),
+    "message queue": ("sh('ipcmk --queue')", r"message queue \d+ \(key 0x[0-9a-f]{8}\) appeared"),
+    "semaphores": ("sh('ipcmk --semaphore 1')", r"semaphore array \d+ \(key 0x[0-9a-f]{8}\) appeared"),
+    "shared memory": ("sh('ipcmk --shmem 1')", r"shared memory segment \d+ \(key 0x[0-9a-f]{8}\) appeared"),
+    "private shared memory of a living process of the session": (
+        "make = 'import ctypes; ctypes.CDLL(None).shmget(0, 1, 0o1600); print(flush=True); input()'\n"
+        "child = subprocess.Popen([sys.executable, '-c', make], stdin=subprocess.PIPE,\n"
+        "    stdout=subprocess.PIPE, env={**os.environ, TAG: 'spoiler'})\n"
+        "child.stdout.readline()",
+        r"shared memory segment \d+ \(key 0x00000000\) appeared",
+    ),
+    "POSIX queue": (
+        "sh('mkdir /dev/shm/q && mount -t mqueue mqueue /dev/shm/q && touch /dev/shm/q/leak')",
+        "POSIX message queue /dev/shm/q/leak appeared",
+    ),
+    "process": (
+        "child = subprocess.Popen(['sh', '-c', 'echo; exec tail -f /dev/null'],\n"
+        "    stdout=subprocess.PIPE, env={**os.environ, TAG: 'spoiler'}); child.stdout.readline()",
+        r"process \d+ \((tail|sh)\) is left",
+    ),
+    "file": ("sh('mkdir -p /dev/shm/nslab-spoiler/deep')", "/dev/shm/nslab-spoiler appeared"),
+    "control group": (
+        "sh('mkdir -p /sys/fs/cgroup/a/nslab-spoiler-1/b')",
+        "/sys/fs/cgroup/a/nslab-spoiler-1 appeared",
+    ),
+    "namespace, held by a mount": (
+        "sh('mount -t tmpfs ns /mnt && mount --make-private /mnt && touch /mnt/u && unshare --uts=/mnt/u true')",
+        r"mount nsfs nsfs on /mnt/u \(private, id \d+ on \d+\) appeared",
+    ),
+    "namespace, held by a process": (
+        "child = subprocess.Popen(['unshare', '--uts', 'sh', '-c', 'echo; exec tail -f /dev/null'],\n"
+        "    stdout=subprocess.PIPE, env={**os.environ, TAG: 'spoiler'}); child.stdout.readline()",
+        r"process \d+ \((tail|sh)\) is left",
+    ),
+    "proc over /proc": ("sh('mount -t proc proc /proc')", "mount proc proc on /proc .* appeared"),
+    "a stack of mounts": (
+        "sh('mount -t tmpfs one /mnt && mount -t tmpfs two /mnt && mkdir /mnt/x && mount -t tmpfs three /mnt/x')",
+        "mount tmpfs three on /mnt/x .* appeared",
+    ),
+    "a mount that hides another": (
+        "sh('mkdir /dev/shm/x && mount -t tmpfs one /dev/shm/x && mount -t tmpfs two /dev/shm')",
+        "mount tmpfs two on /dev/shm .* appeared",
+    ),
+    "a mount point that is no text": (
+        "os.mkdir(b'/dev/shm/\\xff\\r'); sh('mount -t tmpfs odd /dev/shm/*')",
+        r"mount tmpfs odd on /dev/shm/\\udcff\r .* appeared",
+    ),
+}
+
+
+def spoil(stage: Stage, plant: str, prepare: str = "") -> tuple[list[str], list[str]]:
+    """What is told of a planted change, and what is still told after it was put back."""
+    # A hierarchy of directories stands in for the control groups, which are the real machine's.
+    prepare = "sh('mount -t tmpfs cgroup /sys/fs/cgroup')\n" + prepare
+    code = PREAMBLE + prepare + SPOIL.format(plant=plant)
+    told, left = python(stage.enter([]), code, TMPDIR="/dev/shm").splitlines()
+    return json.loads(told), json.loads(left)
+
+
+@pytest.mark.parametrize("name", CANARIES)
+def test_change_is_named_and_put_back(stage: Stage, name: str) -> None:
+    """Each planted change is told by its name, and undone."""
+    plant, sentence = CANARIES[name]
+    told, left = spoil(stage, plant)
+
+    assert [line for line in told if re.search(sentence, line)], told
+    assert not left
+
+
+def test_foreign_shared_memory_is_nobodys_business(stage: Stage) -> None:
+    """A segment whose living creator is none of the session's is neither told nor removed."""
+    plant = CANARIES["private shared memory of a living process of the session"][0]
+    told, left = spoil(stage, plant.replace("TAG: 'spoiler'", "TAG: 'another'"))
+
+    assert (told, left) == ([], [])
+    assert "0x00000000" in stage.check_output("cat /proc/sysvipc/shm; ipcs --shmems")
+
+
+HAS = {
+    "private": "mount --make-private /mnt",
+    "unbindable": "mount --make-unbindable /mnt",
+    "shared": "mount --make-shared /mnt",
+    "shared with a peer": "mount --make-shared /mnt && mount --bind /mnt /dev/shm/m",
+    "slave": "mount --make-shared /mnt && mount --bind /mnt /dev/shm/m && mount --make-slave /mnt",
+    "shared+slave": "mount --make-shared /mnt && mount --bind /mnt /dev/shm/m && mount --make-slave /mnt "
+    "&& mount --make-shared /mnt",
+}
+"""Propagation types to the commands that make them."""
+
+KEPT = [
+    *((was, "shared") for was in HAS if was != "shared" and "+" not in was and "peer" not in was),
+    *((was, "private") for was in ("unbindable", "shared")),
+    *((was, "unbindable") for was in ("private", "shared")),
+    ("shared", "slave"),
+    ("shared+slave", "slave"),
+]
+"""Types, and changes that can be undone."""
+
+LOST = [
+    *(
+        (was, by)
+        for was in ("slave", "shared+slave", "shared with a peer")
+        for by in ("private", "unbindable")
+    ),
+    ("shared with a peer", "slave"),
+]
+"""Types, and changes that lose a master or a peer, to which mount(2) knows no way back."""
+
+
+def change_propagation(stage: Stage, was: str, by: str) -> tuple[list[str], list[str]]:
+    """Spoil the propagation type of a mount."""
+    prepare = f"sh('mount -t tmpfs it /mnt && mount --make-private /mnt && mkdir /dev/shm/m && {HAS[was]}')\n"
+    return spoil(stage, f"sh('mount --make-{by} /mnt')", prepare)
+
+
+@pytest.mark.parametrize(("was", "by"), KEPT)
+def test_propagation_is_put_back(stage: Stage, was: str, by: str) -> None:
+    """A mount gets back the propagation type that it had."""
+    told, left = change_propagation(stage, was, by)
+
+    assert [line for line in told if re.search(rf"on /mnt \({re.escape(was)}, .* is gone", line)], told
+    assert not left
+
+
+@pytest.mark.parametrize(("was", "by"), LOST)
+def test_lost_peers_are_told(stage: Stage, was: str, by: str) -> None:
+    """Where a mount can't come back to its peers or its master, that is told."""
+    told, left = change_propagation(stage, was, by)
+
+    assert [line for line in told if "on /mnt" in line]
+    assert left
+
+
+def test_what_is_mounted_in_a_left_folder_is_not_removed(stage: Stage) -> None:
+    """A folder is left alone, and told, as long as something is mounted in it: its files are another's."""
+    plant = (
+        "sh('mkdir -p /dev/shm/nslab-spoiler/x && mount -t tmpfs y /mnt && touch /mnt/precious "
+        "&& mount --bind /mnt /dev/shm/nslab-spoiler/x')\n"
+        "import harness.restore\n"
+        "harness.restore._unmount_new = lambda *_: None"
+    )
+    told, left = spoil(stage, plant)
+
+    assert "/dev/shm/nslab-spoiler appeared" in told
+    assert "/dev/shm/nslab-spoiler appeared" in left
+    assert stage.check_output("ls /mnt") == "precious"

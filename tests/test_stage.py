@@ -1,0 +1,210 @@
+"""What is the stage, and does it end with whoever holds it?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sessions import LIMIT, ordinary, python
+
+from harness.errors import LabError
+from harness.hosts.base import readable
+from harness.hosts.stage import Stage
+from harness.namespaces import Identity
+from harness.notebook import Notebook
+from harness.state import Machine, differences
+
+NEW = {"mnt", "pid", "uts", "ipc", "net"}
+
+
+def namespaces(host_prefix: list[str]) -> dict[str, int]:
+    """The namespaces behind a prefix; the children's are those of what is started."""
+    command = [*host_prefix, "sh", "-c", "readlink /proc/self/ns/*"]
+    links = subprocess.check_output(command, text=True, timeout=LIMIT)
+    return dict(Identity.parse(line) for line in links.split())
+
+
+def test_namespaces(stage: Stage) -> None:
+    """Mount, PID, UTS, IPC and network namespace are new, for an ordinary user the user namespace too."""
+    here, there = namespaces([]), namespaces(stage.enter([]))
+
+    assert {kind for kind in here if here[kind] != there[kind]} == NEW | (
+        set() if os.geteuid() == 0 else {"user"}
+    )
+
+
+def test_processes_are_its_own(stage: Stage) -> None:
+    """Its /proc shows its own processes only, the first of which is the one that holds it."""
+    pids = stage.check_output("ls /proc").split()
+
+    assert stage.check_output("cat /proc/1/comm") == "cat"
+    assert str(stage.pid) not in pids or stage.pid < 100
+    assert len([pid for pid in pids if pid.isdigit()]) == 3, "cat, sh and ls"
+
+
+def test_mounts_inside_are_shared_and_private_towards_the_machine(stage: Stage) -> None:
+    """`/` is shared on the stage, and has no peer and no master on the machine."""
+    root = [line for line in stage.check_output("cat /proc/self/mountinfo").splitlines() if " / / " in line]
+
+    assert root
+    for line in root:
+        assert "shared:" in line
+        assert "master:" not in line
+
+
+def test_nothing_gets_out(stage: Stage) -> None:
+    """What is done on the stage changes nothing on the machine."""
+    machine = Machine()
+    before = machine.state()
+    stage.check_output("hostname spoiled && domainname spoiled && ipcmk -Q && mount -t tmpfs x /mnt")
+    stage.check_output("mount --make-rprivate / && mount --make-rshared /")
+
+    assert not [line for line in differences(before, machine.state()) if "process" not in line]
+    machine.close()
+
+
+def test_nothing_gets_in(stage: Stage) -> None:
+    """A mount that the machine makes later is not seen on the stage."""
+    code = """
+import os, subprocess, sys
+from harness.hosts.stage import Stage
+from harness.notebook import Notebook
+subprocess.run(["mount", "--make-rshared", "/"], check=True)
+with Stage(Notebook()) as stage:
+    subprocess.run(["mount", "-t", "tmpfs", "late", "/mnt"], check=True)
+    print(stage.run("grep late /proc/self/mountinfo").rc)
+"""
+    assert python(stage.enter([]), code) == "1\n"
+
+
+def test_orphans_are_reaped(stage: Stage) -> None:
+    """A process whose parent has gone leaves no zombie behind."""
+    stage.check_output("sh -c 'true & exec true'; sh -c '(sleep 0 &) ; true'")
+    waited = stage.run("while pgrep sleep; do :; done; ps -eo stat= | grep Z")
+
+    assert waited.stdout == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("whom", ["PID 1", "unshare"])
+def test_holder_that_is_killed_or_stopped(whom: str, number: int) -> None:
+    """Whatever is done to its holder, dropping a stage ends every process on it, also a busy one."""
+    stage = Stage(Notebook(), wait=10)
+    busy = subprocess.Popen(stage.enter(["sh", "-c", "echo; while :; do :; done"]), stdout=subprocess.PIPE)
+    assert busy.stdout is not None
+    busy.stdout.readline()
+    first = os.pidfd_open(stage.pid)
+    os.kill(stage.pid if whom == "PID 1" else stage._holder.pid, number)
+
+    stage.close()
+
+    assert readable(first, 0), "PID 1 has ended, and with it everything on the stage"
+    busy.wait(timeout=LIMIT)
+    os.close(first)
+    busy.stdout.close()
+
+
+@pytest.mark.parametrize("whom", ["PID 1", "unshare"])
+def test_stage_that_is_gone_is_an_error_of_the_lab(whom: str) -> None:
+    """What is asked of a stage that has ended is an error of the lab, never the output of a command."""
+    with Stage(Notebook(), wait=10) as stage:
+        os.kill(stage.pid if whom == "PID 1" else stage._holder.pid, signal.SIGKILL)
+        assert stage._first is not None
+        assert readable(stage._first, LIMIT)
+        for use in (lambda: stage.run("true"), lambda: stage.enter(["sh"]), lambda: stage.carry("x", {})):
+            with pytest.raises(LabError, match="the stage is gone"):
+                use()
+
+
+def test_stage_that_ends_during_a_command() -> None:
+    """A command that is killed together with the stage is an error of the lab."""
+    with Stage(Notebook(), wait=10) as stage:
+        stage.check_output("mkfifo /dev/shm/begun")
+        kill = f"read begun </proc/{stage.pid}/root/dev/shm/begun; kill -KILL {stage._holder.pid}"
+        killer = subprocess.Popen(["sh", "-c", kill])
+        with pytest.raises(LabError, match="the stage is gone"):
+            stage.run("echo >/dev/shm/begun; exec tail -f /dev/null")
+        killer.wait(timeout=LIMIT)
+
+
+LISTENS = """
+import os, socket
+listener = socket.create_server(("0.0.0.0", 7))
+listener.set_inheritable(True)
+os.fork() or os.execvp("tail", ["tail", "-f", "/dev/null"])
+"""
+
+
+def test_what_testinfra_asks_it_sees_on_the_stage(stage: Stage) -> None:
+    """testinfra's process, file, socket, mount_point and run all look at the stage."""
+    stage.check_output("mount -t tmpfs it /mnt && echo text >/mnt/file")
+    subprocess.run(stage.enter([sys.executable, "-c", LISTENS]), timeout=LIMIT, check=True)
+
+    assert [process.pid for process in stage.process.filter(comm="cat")] == [1]
+    assert len(stage.process.filter(comm="tail")) == 1
+    assert stage.file("/mnt/file").content_string == "text\n"
+    assert stage.mount_point("/mnt").filesystem == "tmpfs"
+    assert stage.run("exit 3").rc == 3
+    if not stage.exists("ss"):
+        pytest.skip("no ss here: install the package iproute2")
+    assert stage.socket("tcp://0.0.0.0:7").is_listening
+    assert not stage.socket("tcp://0.0.0.0:8").is_listening
+
+
+def test_scratch_files_die_with_the_stage(stage: Stage) -> None:
+    """Programs are carried into the stage's own memory, under a folder that the machine does not see."""
+    place = stage.carry("tools", {"tool": b"#!/bin/sh\necho run\n", "same": b"#!/bin/sh\necho run\n"})
+
+    assert stage.check_output(f"{place}/tool") == "run"
+    assert not Path(place).exists()
+
+
+USES = """
+from harness.hosts.stage import Stage
+from harness.isolate import Isolate
+from harness.isolators import ISOLATORS
+from harness.notebook import Notebook
+with Stage(Notebook()) as stage:
+    shell = Isolate(stage, ISOLATORS["unshare"]())("mount")
+    print(stage.check_output("id -u"), shell.check_output("hostname inside && hostname"), stage.user)
+"""
+
+
+def test_ordinary_user_without_an_account() -> None:
+    """A user that has no account and no home gets a stage too, and is root on it."""
+    uid, name, user = python(ordinary(), USES).split(maxsplit=2)
+
+    assert (uid, name) == ("0", "inside")
+    assert user.endswith("root in a user namespace of its own\n")
+
+
+HOLDS = """
+import sys
+from harness.hosts.stage import Stage
+from harness.notebook import Notebook
+stage = Stage(Notebook())
+print(stage.pid, flush=True)
+input()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_ends_with_the_process_that_made_it(number: int) -> None:
+    """When the process that holds a stage ends, in whatever way, everything on the stage ends."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdin is not None
+    first = os.pidfd_open(int(holder.stdout.readline()))
+    os.kill(holder.pid, number)
+
+    assert readable(first, 1.0), "within a second"
+    holder.wait(timeout=LIMIT)
+    os.close(first)
+    holder.stdout.close()
+    holder.stdin.close()

@@ -1,0 +1,312 @@
+"""Does the lab work, or say in one line why not, in whatever surroundings it is started?"""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from sessions import PASSES, Project, ordinary
+
+from harness.hosts import obstacles
+from harness.hosts.stage import Stage
+
+PRIVATE = ["unshare", "--mount", "--propagation", "private", "sh", "-ec"]
+"""Runs a script that may mount: nothing of it reaches the machine."""
+
+
+def arranged(script: str, *, new: Sequence[str] = ()) -> list[str]:
+    """The prefix that arranges something by a script, in namespaces of its own, and then runs a command."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return [*PRIVATE[:1], *user, *new, *PRIVATE[1:], script + '\nexec "$@"', "sh"]
+
+
+def by_python(code: str) -> list[str]:
+    """The prefix that arranges something in Python and then becomes a command."""
+    return [sys.executable, "-c", f"import os, sys, signal\n{code}\nos.execvp(sys.argv[1], sys.argv[1:])"]
+
+
+WORKS = {
+    "SIGCHLD ignored": by_python("signal.signal(signal.SIGCHLD, signal.SIG_IGN)"),
+    "signals blocked": by_python("signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))"),
+    "SIGINT and SIGHUP ignored": by_python(
+        "[signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)]"
+    ),
+    "a thousand descriptors": by_python(
+        "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, [min(4096, resource.getrlimit(7)[1])] * 2)\n"
+        "[os.set_inheritable(os.open('/dev/null', 0), True) for _ in range(1100)]"
+    ),
+    "no standard input": by_python("os.close(0)"),
+    "hidepid": arranged("mount -t proc -o hidepid=2 proc /proc", new=["--pid", "--fork", "--kill-child"]),
+    "read-only root": arranged(
+        "mount -t tmpfs tmpfs /tmp && mount -o remount,ro,bind /", new=["--pid", "--fork", "--kill-child"]
+    ),
+    "noexec temporary directory": arranged(
+        "mount -t tmpfs -o noexec tmpfs /var/tmp && export TMPDIR=/var/tmp"
+    ),
+}
+"""What is arranged to the prefix that arranges it."""
+
+SETTINGS = {
+    "C locale without UTF-8": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    "missing locale": {"LC_ALL": "xx_XX.UTF-8", "LANG": "xx_XX"},
+    "another language": {"LC_ALL": "de_DE.UTF-8", "LANGUAGE": "de"},
+    "no TERM": {"TERM": ""},
+    "narrow": {"COLUMNS": "1", "LINES": "1"},
+}
+
+STATUS = '''
+
+def test_status(host):
+    """Exit statuses are told."""
+    assert host.run("exit 3").rc == 3
+    assert host.run("kill -TERM $$").rc in (-15, 143)
+'''
+
+
+def fitting(project: Project, name: str) -> tuple[list[str], dict[str, str]]:
+    """Options and environment for a session whose surroundings may lack a writable project."""
+    if name != "read-only root":
+        return [], project.environment()
+    # pytest itself needs a temporary directory; the project lies in the one that was there before.
+    return ["--reports=/tmp/reports", "--override-ini=cache_dir=/tmp/c"], project.environment(TMPDIR="/tmp")
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_odd_surroundings(project: Project, name: str) -> None:
+    """A session in odd surroundings has the same verdicts as in ordinary ones."""
+    project.experiment(PASSES + STATUS)
+    prefix = WORKS[name]
+    if name == "read-only root":
+        keep = f"mount --bind {project.folder} /mnt && "
+        prefix = [word.replace("mount -t tmpfs", keep + "mount -t tmpfs", 1) for word in prefix]
+        prefix = [word.replace('exec "$@"', 'cd /mnt && exec "$@"') for word in prefix]
+    options, environment = fitting(project, name)
+    ended = project.run(*options, prefix=prefix, environment=environment)
+
+    assert ended.status == 0, ended.output
+    assert "2 passed" in ended.output
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_odd_settings(project: Project, name: str) -> None:
+    """A session with odd settings has the same verdicts as with ordinary ones, and its page is UTF-8."""
+    project.experiment(
+        PASSES
+        + "\n\ndef test_odd(host):\n    assert host.check_output(\"printf 'h\\\\303\\\\251'\") == 'h\\u00e9'\n"
+    )
+    environment = {**project.environment(), **SETTINGS[name]}
+    ended = project.run(environment=environment)
+
+    assert ended.status == 0, ended.output
+    assert "hé" in next(project.reports.glob("*/index.html")).read_text(encoding="utf-8")
+
+
+def test_tiny_terminal(project: Project) -> None:
+    """On a terminal of one row and one column a session ends as on any other."""
+    project.experiment(PASSES)
+    controller, inner = pty.openpty()
+    session = subprocess.Popen(
+        ["setsid", "--ctty", "sh", "-c", 'stty rows 1 cols 1; exec "$@"', "sh", *project.command()],
+        cwd=project.folder,
+        env=project.environment(),
+        stdin=inner,
+        stdout=inner,
+        stderr=inner,
+    )
+    os.close(inner)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(controller, 65536)
+        except OSError:
+            break
+    os.close(controller)
+
+    assert session.wait() == 0, shown.decode()
+
+
+def test_ordinary_user(project: Project) -> None:
+    """A user without an account and without a home runs experiments like any other."""
+    project.experiment(PASSES + STATUS)
+    if os.geteuid() == 0:
+        project.give_away()
+    ended = project.run("--isolator=unshare", prefix=ordinary())
+
+    assert ended.status == 0, ended.output
+    assert "2 passed" in ended.output
+    assert "root in a user namespace" in project.runs()[0]["hosts"]["stage"]["user"]
+
+
+def test_project_of_somebody_else(project: Project, as_root: None, tmp_path: Path) -> None:
+    """In a folder that belongs to somebody else only the reports have to be elsewhere."""
+    project.experiment(PASSES)
+    (project.folder / "own").mkdir()
+    os.chown(project.folder / "own", 65533, 65533)
+    refused = project.run("--isolator=unshare", prefix=ordinary())
+    ended = project.run("--isolator=unshare", f"--reports={project.folder}/own/r", prefix=ordinary())
+
+    assert refused.status == 4
+    assert "cannot write reports to" in refused.output
+    assert ended.status == 0, ended.output
+
+
+def chroot(project: Project) -> list[str]:
+    """The prefix for a root directory that is no mount point, as in a chroot."""
+    folders = "bin sbin lib lib64 usr etc root home proc dev tmp var opt work".split()
+    keep = " ".join(folder for folder in folders if Path("/", folder).is_dir())
+    new = "/mnt/root"
+    return arranged(
+        f"mount -t tmpfs tmpfs /mnt && mkdir {new} && cd / && for d in {keep}; do mkdir {new}/$d; "
+        f'mount --rbind /$d {new}/$d; done\nset -- chroot {new} sh -c \'cd "$0" && exec "$@"\' {project.folder} "$@"'
+    )
+
+
+SECCOMP = """
+import ctypes, struct
+# Refuse unshare(2) with EPERM: load the number, compare, answer. x86-64: 272, others (generic): 97.
+number = 272 if os.uname().machine == "x86_64" else 97
+steps = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x50001), (0x06, 0, 0, 0x7FFF0000)]
+program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+filter = Program(len(steps), ctypes.addressof(program))
+assert libc.prctl(22, 2, ctypes.byref(filter)) == 0
+"""
+
+
+def refusals(project: Project) -> dict[str, tuple[list[str], str]]:
+    """What forbids a stage to the prefix that arranges it and what the refusal names."""
+    user = ["unshare", "--user", "--map-root-user", "sh", "-ec"]
+    limits = {
+        kind: (
+            [*user, f'echo 0 >/proc/sys/user/max_{kind}_namespaces; exec "$@"', "sh"],
+            f"user.max_{kind}_namespaces is 0",
+        )
+        for kind in ("mnt", "pid", "uts", "ipc", "net")
+    }
+    return {
+        **limits,
+        "seccomp": (by_python(SECCOMP), "a container's filter|a container, chroot or security module"),
+        "chroot": (chroot(project), "the stage cannot be made: unshare: .*a container"),
+        "no CAP_SYS_ADMIN": (
+            ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"],
+            "root here lacks CAP_SYS_ADMIN",
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", ["mnt", "pid", "uts", "ipc", "net", "seccomp", "chroot", "no CAP_SYS_ADMIN"])
+def test_stage_that_is_forbidden(project: Project, name: str) -> None:
+    """Where namespaces are forbidden, one line says what forbids them, and nothing has run."""
+    if name == "no CAP_SYS_ADMIN" and os.geteuid() != 0:
+        pytest.skip("an ordinary user has no capability to lose: run the tests as root")
+    project.experiment(PASSES)
+    prefix, sentence = refusals(project)[name]
+    ended = project.run(prefix=prefix)
+
+    assert ended.status == 4, ended.output
+    assert "Traceback" not in ended.output
+    (line,) = [line for line in ended.lines if line.startswith("ERROR: the stage cannot be made: ")]
+    assert re_search(sentence, line), line
+
+
+def re_search(sentence: str, line: str) -> bool:
+    """Whether a line has the sentence in it."""
+    import re
+
+    return re.search(sentence, line) is not None
+
+
+@pytest.mark.parametrize("obstacle", obstacles.OBSTACLES, ids=lambda obstacle: obstacle.sysctl)
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_obstacle_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, obstacle: obstacles.Obstacle, uid: int
+) -> None:
+    """The setting that forbids a stage is named with the command that allows it, to whom it forbids."""
+    monkeypatch.setattr(obstacles, "_SYSCTLS", tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    obstacle.path.parent.mkdir()
+    for other in obstacles.OBSTACLES:
+        other.path.parent.mkdir(exist_ok=True)
+        other.path.write_text("1\n" if other.forbids == "0" else "0\n")
+    assert "sysctl" not in obstacles.find_obstacle()
+
+    obstacle.path.write_text(obstacle.forbids + "\n")
+
+    if uid == 0 and not obstacle.root_too:
+        assert "sysctl" not in obstacles.find_obstacle()
+    else:
+        assert f"{obstacle.sysctl} is {obstacle.forbids}" in obstacles.find_obstacle()
+        assert f"'sysctl {obstacle.sysctl}=" in obstacles.find_obstacle()
+
+
+def test_no_more_processes(project: Project) -> None:
+    """Where no more processes can be started, a line says so."""
+    project.experiment(PASSES)
+    project.give_away() if os.geteuid() == 0 else None
+    ended = project.run("--isolator=unshare", prefix=[*ordinary(), "prlimit", "--nproc=1"])
+
+    assert ended.status == 4, ended.output
+    assert "Traceback" not in ended.output
+    assert "Resource temporarily unavailable" in ended.output
+
+
+def test_no_more_terminals(project: Project) -> None:
+    """Where no terminal is left the experiment is an error of the lab that says so."""
+    project.experiment(PASSES)
+    ended = project.run(
+        prefix=arranged(
+            "mount -t devpts -o newinstance,max=0,ptmxmode=666 devpts /dev/pts && mount --bind /dev/pts/ptmx /dev/ptmx"
+        )
+    )
+
+    assert ended.status == 1, ended.output
+    assert "1 error" in ended.output
+    assert "cannot start 'nsenter'" in ended.output
+
+
+FILLS = '''
+import pytest
+
+@pytest.mark.parametrize("n", range(30))
+def test_fills(host, n):
+    """It shows much."""
+    host.check_output("seq 1000")
+'''
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_disk_that_is_full(project: Project, workers: str) -> None:
+    """When the disk is full the session ends with one line, and what was finished is readable."""
+    project.experiment(FILLS)
+    project.reports.mkdir()
+    copy = f"mount -t tmpfs -o size=60k tmpfs {project.reports} && mkdir /dev/shm/kept-$$ ; trap : INT"
+    keep = f'"$@"; status=$?; mkdir {project.folder}/kept; cp -r {project.reports}/. {project.folder}/kept; exit $status'
+    prefix = [word.replace('exec "$@"', keep) for word in arranged(copy.partition(" && mkdir")[0])]
+    prefix = [word.replace("-ec", "-c") for word in prefix]
+    ended = project.run(f"-n{workers}", prefix=prefix)
+
+    assert ended.status == 2, ended.output
+    assert "Traceback" not in ended.output
+    assert (
+        len([line for line in ended.lines if "run.json: No space left on device; what was finished" in line])
+        == 1
+    )
+    assert "nslab: no report: cannot write the page: No space left on device" in ended.lines[-1]
+    kept = Project(project.folder)._replace(folder=project.folder)
+    from harness import runs
+
+    (file,) = (kept.folder / "kept").glob("*/run.json")
+    run = runs.read(file)
+    assert run.finished is None
+    assert 5 < len(run.records) < 30
+    assert signal.SIGINT
+    assert Stage
