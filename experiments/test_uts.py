@@ -59,11 +59,11 @@ def test_initial_namespace_has_the_kernels_constant_number(
 
 
 @pytest.mark.claim(id="uts-2")
-def test_container_is_in_another_namespace(host: LabHost, container: int) -> None:
+def test_container_is_in_another_namespace(host: LabHost, container: int, daemon: int) -> None:
     """A process in a container is in another UTS namespace than the host's shell."""
     assert uts_of(host, container) != uts_of(host, "self")
 
-    assert uts_of(host, 1) == uts_of(host, "self"), "control: an uncontained process is in the host's"
+    assert uts_of(host, daemon) == uts_of(host, "self"), "control: an uncontained process is in the host's"
 
 
 @pytest.mark.claim(id="uts-3")

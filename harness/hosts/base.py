@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ DEFAULT_WAIT = 20.0
 """Seconds that any single command or prompt may take before the wait for it is an error."""
 
 
-_KILLED = (-9, 128 + 9)
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 """Exit statuses of a command that was killed, as everything on a host is when the host ends."""
 
 _GRACE = 1.0
@@ -125,7 +126,7 @@ class LabHost(testinfra.host.Host):
         """Run a command by the host's ``sh`` and write down what it showed.
 
         Raises:
-            LabError: the host is gone, so that what the command showed tells nothing.
+            LabError: the host is gone or the command was killed, so that what it showed tells nothing.
         """
         self.must_be_up()
         began = self.notebook.clock
@@ -141,6 +142,8 @@ class LabHost(testinfra.host.Host):
         )
         if result.rc != 0:
             self.must_be_up(_GRACE if result.rc in _KILLED else 0.0)
+        if result.rc == -signal.SIGKILL:
+            raise LabError(f"{result.command.decode()!r} was killed on {self.name}: it tells nothing")
         return result
 
     def must_be_up(self, grace: float = 0.0) -> None:

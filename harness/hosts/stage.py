@@ -58,6 +58,12 @@ class Stage(LabHost):
         try:
             self.pid = self._await_ready(wait)
             self._first = os.pidfd_open(self.pid)
+        except ProcessLookupError as error:
+            self.drop()
+            raise UnmetNeedError(
+                "the stage cannot be made: /proc shows another PID namespace's processes; "
+                "mount this one's: mount -t proc proc /proc"
+            ) from error
         except BaseException:
             self.drop()
             raise

@@ -145,7 +145,12 @@ class Recorder:
 
     def _prepare(self, name: str) -> str:
         isolator = ISOLATORS[name]()
-        isolator.prepare(self._say)
+        try:
+            isolator.prepare(self._say)
+        except OSError as error:
+            raise UnmetNeedError(
+                f"{name} isolator: {error}; make room or raise the limit (ulimit -a)"
+            ) from error
         return isolator.version()
 
     def _say(self, line: str) -> None:

@@ -134,7 +134,7 @@ ISOLATORS |= {
 }
 
 HOSTS = {
-    "daemon-apart": _declare("The daemon is in a UTS namespace of its own.", "uts-1"),
+    "daemon-apart": _declare("The daemon is in a UTS namespace of its own.", "uts-1 uts-2"),
     "unshare-without-uts": _declare("The host's `unshare` makes no UTS namespace.", "uts-1"),
     "initial-posed": _declare(
         "A process poses as a thread of the kernel; its namespace is another one.", "uts-1"

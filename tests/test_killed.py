@@ -1,0 +1,26 @@
+"""Whatever is killed: nothing is left within a second, no claim is refuted by it, and the next session works."""
+
+from __future__ import annotations
+
+import pytest
+from sessions import PASSES, Project
+from soak import KILLED, kills
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_twenty_kills(project: Project, seed: int) -> None:
+    """Ten random kills in sessions with and without workers; `tests/soak.py` makes more."""
+    project.experiment(KILLED)
+    done = kills(project, 10, 120, seed)
+
+    assert len(done) == 10
+    assert not [kill for kill in done if kill.left]
+    assert not [kill for kill in done if kill.refuted]
+
+    project.experiment(PASSES)
+    ended = project.run()
+    assert ended.status == 0, ended.output
+    assert "1 passed" in ended.output
+    finished = [run["finished"] is not None for run in project.runs()]
+    assert finished[-1]
+    assert all(finished) or "incomplete" in (project.reports / "index.html").read_text()
