@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -70,7 +71,8 @@ class Shell:
         except (pexpect.ExceptionPexpect, OSError) as error:
             raise LabError(f"cannot start {command!r}: {error}") from error
         assert self._child.pid is not None
-        self._pid = self._child.pid
+        # pexpect reaps the process when it likes, and its number may then be another's.
+        self._process = os.pidfd_open(self._child.pid)
         host.shells.append(self)
         # pexpect's built-in pauses: every wait here is for an event.
         self._child.delaybeforesend = None
@@ -149,10 +151,9 @@ class Shell:
 
         It is given the time to tell the status of what it waits for, and is killed after that.
         """
-        descriptor = os.pidfd_open(self._pid)
-        if not readable(descriptor, self._host.wait):
-            os.kill(self._pid, signal.SIGKILL)
-        os.close(descriptor)
+        if not readable(self._process, self._host.wait):
+            self._kill()
+        os.close(self._process)
         self._child.wait()
         self._child.close(force=False)
         if self._child.signalstatus is not None:
@@ -162,5 +163,9 @@ class Shell:
     def close(self) -> None:
         """Kill what this process started; what is left on the host ends with the host."""
         if not self._child.closed:
-            os.kill(self._pid, signal.SIGKILL)
+            self._kill()
             self._reap()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)

@@ -65,7 +65,7 @@ class Machine:
 
     def state(self) -> State:
         """The state now."""
-        mounts = tuple(mountinfo.parse(self._read("self/mountinfo")))
+        mounts = self.mounts()
         return State(
             hostname=self._read("sys/kernel/hostname").removesuffix("\n"),
             domainname=self._read("sys/kernel/domainname").removesuffix("\n"),
@@ -75,6 +75,10 @@ class Machine:
             processes=frozenset(self._processes()),
             files=frozenset(_session_files(self.session)),
         )
+
+    def mounts(self) -> tuple[Mount, ...]:
+        """The mount table of this process's namespace."""
+        return tuple(mountinfo.parse(self._read("self/mountinfo")))
 
     def reaches(self, mount: Mount) -> bool:
         """Whether a lookup of the mount's path ends in it, and not in one that hides it."""

@@ -12,6 +12,11 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
 
+PYTHONPATH = os.pathsep.join([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]).rstrip(
+    os.pathsep
+)
+"""With the harness in front of what was there."""
+
 ORDINARY = 65533
 """A user id that no account has: what works for it leans on no account."""
 
@@ -94,7 +99,7 @@ class Project(NamedTuple):
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of a session: this one's, without what the outer session has put there."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-        return {**kept, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **more}
+        return {**kept, "PYTHONPATH": PYTHONPATH, "PYTHONDONTWRITEBYTECODE": "1", **more}
 
     def runs(self) -> list[dict[str, Any]]:
         """Every run in the reports, oldest first."""
@@ -120,7 +125,7 @@ def python(host_prefix: Sequence[str], code: str, *arguments: str, **more: str) 
     """What a piece of Python prints, run behind a prefix with the harness at hand."""
     ran = subprocess.run(
         [*host_prefix, sys.executable, "-c", code, *arguments],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", **more},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, "LC_ALL": "C.UTF-8", **more},
         capture_output=True,
         text=True,
         timeout=LIMIT,

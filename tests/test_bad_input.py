@@ -14,6 +14,8 @@ from harness.errors import UnmetNeedError
 from harness.hosts.stage import Stage
 from harness.notebook import Notebook
 
+pytest_plugins = ["stand_ins"]
+
 REFUSALS = {
     "unknown isolator": (
         ["--isolator=jail"],

@@ -5,6 +5,7 @@ A stage plays the machine: nothing here touches the real one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -21,6 +22,9 @@ from sessions import LIMIT, Project, python
 from harness.hosts.base import readable
 from harness.hosts.stage import Stage
 
+pytest_plugins = ["stand_ins"]
+
+MEMORY = "/dev/shm"  # noqa: S108 - the stand-in's own
 SPOILS = '''
 def test_spoils(host, isolate):
     """Everything that a machine has is changed."""
@@ -49,11 +53,11 @@ print(json.dumps([state[:5], sorted(os.listdir("/dev/shm"))], default=sorted))
 def look(stage: Stage) -> object:
     """What a machine is: names, mounts, IPC objects, temporary files; and hidden POSIX queues."""
     queues = stage.check_output("unshare -m sh -c 'mount -t mqueue mqueue /mnt && ls /mnt'")
-    return [json.loads(python(stage.enter([]), LOOK, TMPDIR="/dev/shm")), queues]
+    return [json.loads(python(stage.enter([]), LOOK, TMPDIR=MEMORY)), queues]
 
 
 def processes(stage: Stage) -> list[str]:
-    """The commands that run on a machine, beside the look itself and what the real machine has yet to reap."""
+    """The commands that run on a machine, beside the look itself and what the real machine must reap."""
     rows = stage.run("ps -eo ppid=,stat=,args=").stdout.split("\n")
     return [row for row in rows if "ps -eo" not in row and row.split()[:2] != ["0", "Z"]]
 
@@ -102,7 +106,7 @@ def session(machine: Stage, project: Project) -> Iterator[Session]:
     process = subprocess.Popen(
         ["setsid", "--ctty", *command(machine, project, "-s")],
         cwd=project.folder,
-        env=project.environment(TMPDIR="/dev/shm"),
+        env=project.environment(TMPDIR=MEMORY),
         stdin=inner,
         stdout=inner,
         stderr=inner,
@@ -129,7 +133,7 @@ def run(machine: Stage, project: Project, *options: str) -> subprocess.Completed
     return subprocess.run(
         command(machine, project, *options),
         cwd=project.folder,
-        env=project.environment(TMPDIR="/dev/shm"),
+        env=project.environment(TMPDIR=MEMORY),
         capture_output=True,
         text=True,
         timeout=LIMIT,
@@ -158,13 +162,17 @@ def test_session_that_stops_at_a_failure(machine: Stage, project: Project) -> No
 
 @pytest.mark.parametrize(
     ("number", "times"),
-    [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGINT, 3), (signal.SIGTERM, 1), (signal.SIGTERM, 2)]
-    + [(signal.SIGHUP, 1), (signal.SIGQUIT, 1)],
+    [
+        *((signal.SIGINT, times) for times in (1, 2, 3)),
+        *((signal.SIGTERM, times) for times in (1, 2)),
+        *((number, 1) for number in (signal.SIGHUP, signal.SIGQUIT)),
+    ],
 )
 def test_session_that_is_told_to_end(session: Session, number: int, times: int) -> None:
     """A signal, also to an impatient person's second and third time, leaves nothing behind."""
     for _ in range(times):
-        os.kill(session.pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(session.pid, number)
 
     session.end()
 

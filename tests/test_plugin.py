@@ -14,6 +14,8 @@ from sessions import LIMIT, PASSES, Project
 
 from harness.hosts.base import readable
 
+pytest_plugins = ["stand_ins"]
+
 OUTCOMES = '''
 import os, signal
 import pytest
@@ -119,9 +121,8 @@ def test_crashed_worker(project: Project) -> None:
 
     assert "3 passed, 1 error in" in ended.output
     (run,) = project.runs()
-    assert [each["message"] for each in run["records"] if each["outcome"] == "error"][0].startswith(
-        "worker 'gw"
-    )
+    (error,) = (each for each in run["records"] if each["outcome"] == "error")
+    assert error["message"].startswith("worker 'gw")
     assert sorted((each["isolator"], each["outcome"]) for each in run["records"]) == [
         ("python", "error"),
         ("python", "passed"),
@@ -183,12 +184,19 @@ def test_interrupted_run(project: Project, number: int) -> None:
     assert "incomplete" in (project.reports / "index.html").read_text()
 
 
+ODD = """
+import pytest
+
+@pytest.mark.parametrize("odd", ["../../../up", "/abs", "<script>alert(1)</script>", "$(id)"])
+def test_odd(host, odd):
+    \"\"\"<img src=x onerror=alert(1)>\"\"\"
+    host.check_output("hostname nslab; echo %s", odd)
+"""
+
+
 def test_names_stay_names(project: Project) -> None:
-    """Names of tests and parameters with paths and markup in them reach no file name, and the page escaped."""
-    project.experiment(
-        "import pytest\n\n@pytest.mark.parametrize('odd', ['../../../up', '/tmp/abs', '<script>alert(1)</script>', '$(id)'])\n"
-        "def test_odd(host, odd):\n    '''<img src=x onerror=alert(1)>'''\n    host.check_output('hostname nslab; echo %s', odd)\n"
-    )
+    """Names with paths and markup in them reach no file name, and the page escaped."""
+    project.experiment(ODD)
     ended = project.run()
 
     assert ended.status == 0, ended.output
@@ -201,7 +209,7 @@ def test_names_stay_names(project: Project) -> None:
 
 
 def test_machine_that_was_changed_stops_the_session(project: Project) -> None:
-    """A host that lets something through is an error that names the change, and no more experiments run."""
+    """A host that lets something through is an error that names it, and the session stops."""
     project.experiment(
         '''
 import secrets, tempfile
@@ -228,12 +236,12 @@ def test_never_runs(host):
 '''
     )
     (project.folder / "tmp").mkdir()
-    ended = project.run(environment=project.environment(TMPDIR=f"{project.folder}/tmp"))
+    ended = project.run(environment=project.environment(TMPDIR=str(project.folder / "tmp")))
 
     assert ended.status == 2, ended.output
     assert "1 passed, 1 error" in ended.output
     assert re.search(
-        r"MachineChangedError: test_leaks\[stage\] left this machine changed: \S+/tmp/nslab-\S+-leak appeared",
+        r"MachineChangedError: test_leaks\[stage\] left this .*: \S+/tmp/nslab-\S+-leak appeared",
         ended.output,
     )
     (run,) = project.runs()

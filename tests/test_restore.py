@@ -13,6 +13,9 @@ from sessions import python
 
 from harness.hosts.stage import Stage
 
+pytest_plugins = ["stand_ins"]
+
+MEMORY = "/dev/shm"  # noqa: S108 - the stand-in's own
 PREAMBLE = """
 import ctypes, json, os, socket, subprocess, sys
 from harness.environment import TAG
@@ -30,6 +33,7 @@ print(json.dumps(differences(before, machine.state())))
 print(json.dumps(put_back(machine, before)))
 """
 
+# ruff: noqa: ISC004 - the plants are programs of several lines
 CANARIES = {
     "hostname": ("socket.sethostname('spoiled')", "the hostname was '.*' and is 'spoiled'"),
     "domain name": ("set_domainname('spoiled')", "the domain name was '.*' and is 'spoiled'"),
@@ -60,13 +64,14 @@ CANARIES = {
         "    stdout=subprocess.PIPE, env={**os.environ, TAG: 'spoiler'}); child.stdout.readline()",
         r"process \d+ \((tail|sh)\) is left",
     ),
-    "file": ("sh('mkdir -p /dev/shm/nslab-spoiler/deep')", "/dev/shm/nslab-spoiler appeared"),
+    "file": ("sh('mkdir -p /dev/shm/nslab-spoiler/deep')", f"{MEMORY}/nslab-spoiler appeared"),
     "control group": (
         "sh('mkdir -p /sys/fs/cgroup/a/nslab-spoiler-1/b')",
         "/sys/fs/cgroup/a/nslab-spoiler-1 appeared",
     ),
     "namespace, held by a mount": (
-        "sh('mount -t tmpfs ns /mnt && mount --make-private /mnt && touch /mnt/u && unshare --uts=/mnt/u true')",
+        "sh('mount -t tmpfs n /mnt && mount --make-private /mnt')\n"
+        "sh('touch /mnt/u && unshare --uts=/mnt/u true')",
         r"mount nsfs nsfs on /mnt/u \(private, id \d+ on \d+\) appeared",
     ),
     "namespace, held by a process": (
@@ -76,7 +81,8 @@ CANARIES = {
     ),
     "proc over /proc": ("sh('mount -t proc proc /proc')", "mount proc proc on /proc .* appeared"),
     "a stack of mounts": (
-        "sh('mount -t tmpfs one /mnt && mount -t tmpfs two /mnt && mkdir /mnt/x && mount -t tmpfs three /mnt/x')",
+        "sh('mount -t tmpfs one /mnt && mount -t tmpfs two /mnt')\n"
+        "sh('mkdir /mnt/x && mount -t tmpfs three /mnt/x')",
         "mount tmpfs three on /mnt/x .* appeared",
     ),
     "a mount that hides another": (
@@ -95,7 +101,7 @@ def spoil(stage: Stage, plant: str, prepare: str = "") -> tuple[list[str], list[
     # A hierarchy of directories stands in for the control groups, which are the real machine's.
     prepare = "sh('mount -t tmpfs cgroup /sys/fs/cgroup')\n" + prepare
     code = PREAMBLE + prepare + SPOIL.format(plant=plant)
-    told, left = python(stage.enter([]), code, TMPDIR="/dev/shm").splitlines()
+    told, left = python(stage.enter([]), code, TMPDIR=MEMORY).splitlines()
     return json.loads(told), json.loads(left)
 
 
@@ -183,6 +189,6 @@ def test_what_is_mounted_in_a_left_folder_is_not_removed(stage: Stage) -> None:
     )
     told, left = spoil(stage, plant)
 
-    assert "/dev/shm/nslab-spoiler appeared" in told
-    assert "/dev/shm/nslab-spoiler appeared" in left
+    assert f"{MEMORY}/nslab-spoiler appeared" in told
+    assert f"{MEMORY}/nslab-spoiler appeared" in left
     assert stage.check_output("ls /mnt") == "precious"

@@ -7,9 +7,12 @@ import signal
 import pytest
 
 from harness.errors import WaitExpiredError
+from harness.hosts.base import EnteringBackend
 from harness.hosts.stage import Stage
 from harness.isolate import Isolate
 from harness.shell import Shell, ShellEndedError
+
+pytest_plugins = ["stand_ins"]
 
 
 @pytest.fixture
@@ -135,6 +138,7 @@ def test_command_that_does_not_end(shell: Shell, stage: Stage) -> None:
 
 def test_command_of_the_host_that_does_not_end(stage: Stage) -> None:
     """A command of the host that does not end is an expired wait with its last output."""
+    assert isinstance(stage.backend, EnteringBackend)
     stage.backend.wait = 0.5
     with pytest.raises(
         WaitExpiredError, match=r"for the end of 'echo begun; tail -f /dev/null' on stage; last seen: 'begun"

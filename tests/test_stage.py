@@ -18,6 +18,8 @@ from harness.namespaces import Identity
 from harness.notebook import Notebook
 from harness.state import Machine, differences
 
+pytest_plugins = ["stand_ins"]
+
 NEW = {"mnt", "pid", "uts", "ipc", "net"}
 
 
@@ -140,7 +142,7 @@ os.fork() or os.execvp("tail", ["tail", "-f", "/dev/null"])
 
 
 def test_what_testinfra_asks_it_sees_on_the_stage(stage: Stage) -> None:
-    """testinfra's process, file, socket, mount_point and run all look at the stage."""
+    """Testinfra's process, file, socket, mount_point and run all look at the stage."""
     stage.check_output("mount -t tmpfs it /mnt && echo text >/mnt/file")
     subprocess.run(stage.enter([sys.executable, "-c", LISTENS]), timeout=LIMIT, check=True)
 

@@ -157,6 +157,10 @@ class LabHost(testinfra.host.Host):
         """Put executable files into a folder on the host, once, and tell the folder's path there."""
         raise NotImplementedError
 
+    def peer_groups(self) -> frozenset[str]:
+        """The peer groups by which mounts could travel between the host and this machine; none by default."""
+        return frozenset()
+
     def close(self) -> None:
         """End every process on the host, then undo everything that was done to make it."""
         with contextlib.ExitStack() as last:

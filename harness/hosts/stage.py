@@ -14,11 +14,13 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness import mountinfo
 from harness.environment import environment
 from harness.errors import LabError, UnmetNeedError, WaitExpiredError
 from harness.hosts.base import DEFAULT_WAIT, LabHost, readable, write_programs
 from harness.hosts.obstacles import find_obstacle
 from harness.notebook import Notebook
+from harness.watch import peer_groups
 
 # The first line is read while /proc is still the machine's: it is the stage's PID 1 as the machine knows it.
 _SET_UP = """\
@@ -116,6 +118,13 @@ class Stage(LabHost):
         if not seen_from_here.exists():
             write_programs(seen_from_here, files)
         return inside
+
+    def peer_groups(self) -> frozenset[str]:
+        """The peer groups of the stage's mounts, as its PID 1 has them; none where that has ended."""
+        try:
+            return peer_groups(mountinfo.parse(Path(f"/proc/{self.pid}/mountinfo").read_text()))
+        except OSError:
+            return frozenset()
 
     def drop(self) -> None:
         """Drop the stage; returns when the kernel has ended every process in it."""

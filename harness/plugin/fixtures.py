@@ -15,7 +15,7 @@ from harness.isolate import Isolate
 from harness.isolators import Isolator
 from harness.notebook import Notebook
 from harness.plugin.recorder import NOTEBOOK
-from harness.state import Machine, differences
+from harness.watch import Watch
 
 
 class MachineChangedError(LabError):
@@ -31,12 +31,11 @@ def prepared(name: str) -> Isolator:
 
 
 @pytest.fixture(scope="session")
-def machine() -> Iterator[Callable[[], list[str]]]:
-    """What has changed on this machine since the session began."""
-    watched = Machine()
-    before = watched.state()
-    yield lambda: differences(before, watched.state())
-    watched.close()
+def watch() -> Iterator[Watch]:
+    """Compares this machine with what it was when the session began."""
+    began = Watch()
+    yield began
+    began.close()
 
 
 @pytest.fixture
@@ -48,16 +47,15 @@ def notebook(request: pytest.FixtureRequest) -> Notebook:
 
 
 @pytest.fixture
-def host(
-    request: pytest.FixtureRequest, notebook: Notebook, machine: Callable[[], list[str]]
-) -> Iterator[LabHost]:
+def host(request: pytest.FixtureRequest, notebook: Notebook, watch: Watch) -> Iterator[LabHost]:
     """The host: where a claim is checked from outside. Afterwards the machine must be as before."""
     made = hosts.HOSTS[request.param](notebook, request.config.getoption("--wait"))
     try:
         yield made
     finally:
+        reached = watch.reached(made.peer_groups())
         made.close()
-    changes = machine()
+    changes = watch.changes(reached)
     if changes:
         request.session.shouldstop = f"this machine was changed: {'; '.join(changes)}"
         raise MachineChangedError(f"{request.node.name} left this machine changed: {'; '.join(changes)}")

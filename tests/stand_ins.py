@@ -1,4 +1,4 @@
-"""What the harness's own tests share: stages, and small projects whose sessions run in processes of their own."""
+"""Fixtures: stages that stand in for a machine, and small projects whose sessions are processes."""
 
 from __future__ import annotations
 

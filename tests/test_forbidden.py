@@ -1,0 +1,109 @@
+"""Where a stage is forbidden, is it said what forbids it?"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from arranged import arranged, by_python
+from sessions import PASSES, Project
+
+from harness.hosts import obstacles
+
+pytest_plugins = ["stand_ins"]
+
+
+def chroot(project: Project) -> list[str]:
+    """The prefix for a root directory that is no mount point, as in a chroot."""
+    keep = " ".join(path.name for path in Path("/").iterdir() if path.is_dir() and path.name != "mnt")
+    new = "/mnt/root"
+    return arranged(
+        f"mount -t tmpfs tmpfs /mnt && mkdir {new} && cd / && for d in {keep}; do mkdir {new}/$d; "
+        f"mount --rbind /$d {new}/$d; done\n"
+        f'set -- chroot {new} sh -c \'cd "$0" && exec "$@"\' {project.folder} "$@"'
+    )
+
+
+SECCOMP = """
+import ctypes, struct
+# Refuse unshare(2) with EPERM: load the number, compare, answer. x86-64: 272, others (generic): 97.
+number = 272 if os.uname().machine == "x86_64" else 97
+steps = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x50001), (0x06, 0, 0, 0x7FFF0000)]
+program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+filter = Program(len(steps), ctypes.addressof(program))
+assert libc.prctl(22, 2, ctypes.byref(filter)) == 0
+"""
+
+
+def refusals(project: Project) -> dict[str, tuple[list[str], str]]:
+    """What forbids a stage to the prefix that arranges it and what the refusal names."""
+    user = ["unshare", "--user", "--map-root-user", "sh", "-ec"]
+    limits = {
+        kind: (
+            [*user, f'echo 0 >/proc/sys/user/max_{kind}_namespaces; exec "$@"', "sh"],
+            f"user.max_{kind}_namespaces is 0",
+        )
+        for kind in ("mnt", "pid", "uts", "ipc", "net")
+    }
+    return {
+        **limits,
+        "seccomp": (by_python(SECCOMP), "a container's filter|a container, chroot or security module"),
+        "chroot": (chroot(project), "the stage cannot be made: unshare: .*a container"),
+        "no CAP_SYS_ADMIN": (
+            ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"],
+            "root here lacks CAP_SYS_ADMIN",
+        ),
+    }
+
+
+def test_proc_of_another_pid_namespace(project: Project) -> None:
+    """Where /proc shows other processes than this PID namespace's, one line says what to mount."""
+    project.experiment(PASSES)
+    ended = project.run(prefix=arranged(":", new=["--pid", "--fork", "--kill-child"]))
+
+    assert ended.status == 4, ended.output
+    assert ended.lines[-1].endswith("mount this one's: mount -t proc proc /proc")
+
+
+@pytest.mark.parametrize("name", ["mnt", "pid", "uts", "ipc", "net", "seccomp", "chroot", "no CAP_SYS_ADMIN"])
+def test_stage_that_is_forbidden(project: Project, name: str) -> None:
+    """Where namespaces are forbidden, one line says what forbids them, and nothing has run."""
+    if name == "no CAP_SYS_ADMIN" and os.geteuid() != 0:
+        pytest.skip("an ordinary user has no capability to lose: run the tests as root")
+    project.experiment(PASSES)
+    prefix, sentence = refusals(project)[name]
+    ended = project.run(prefix=prefix)
+
+    assert ended.status == 4, ended.output
+    assert "Traceback" not in ended.output
+    (line,) = [line for line in ended.lines if line.startswith("ERROR: the stage cannot be made: ")]
+    assert re.search(sentence, line)
+
+
+@pytest.mark.parametrize("obstacle", obstacles.OBSTACLES, ids=lambda obstacle: obstacle.sysctl)
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_obstacle_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, obstacle: obstacles.Obstacle, uid: int
+) -> None:
+    """The setting that forbids a stage is named with the command that allows it, to whom it forbids."""
+    monkeypatch.setattr(obstacles, "_SYSCTLS", tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    obstacle.path.parent.mkdir()
+    for other in obstacles.OBSTACLES:
+        other.path.parent.mkdir(exist_ok=True)
+        other.path.write_text("1\n" if other.forbids == "0" else "0\n")
+    assert "sysctl" not in obstacles.find_obstacle()
+
+    obstacle.path.write_text(obstacle.forbids + "\n")
+
+    if uid == 0 and not obstacle.root_too:
+        assert "sysctl" not in obstacles.find_obstacle()
+    else:
+        assert f"{obstacle.sysctl} is {obstacle.forbids}" in obstacles.find_obstacle()
+        assert f"'sysctl {obstacle.sysctl}=" in obstacles.find_obstacle()
