@@ -13,126 +13,17 @@ import collections
 import contextlib
 import json
 import os
-import random
-import secrets
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from sessions import LIMIT, ROOT, Project
-
-from harness.hosts.base import readable
-from harness.state import Machine, State, differences
-
-WITHIN = 1.0
-"""Seconds after which nothing of a killed session may be left."""
-
-KILLED = """
-def test_shells(host, isolate):
-    \"\"\"Shells answer, whatever happens beside them.\"\"\"
-    for program in ("uts", "ipc", "pid", "mount"):
-        shell = isolate(program)
-        assert shell.check_output("hostname inside; echo answer") == "answer"
-        assert host.check_output("ipcmk -Q >/dev/null; echo seen") == "seen"
-"""
-
-
-class Kill(NamedTuple):
-    """One kill and what came of it."""
-
-    victim: str
-    left: list[str]
-    """What of the session was still there, or had changed on the machine."""
-    refuted: list[str]
-    """Experiments that were told to have failed: a kill refutes nothing."""
-
-
-def started_by(token: str) -> dict[int, str]:
-    """The living processes of a session, by the word that stands in the ``PATH`` of each."""
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if token.encode() in (entry / "environ").read_bytes():
-                found[int(entry.name)] = (entry / "comm").read_text().strip()
-    return found
-
-
-def kill_one(project: Project, options: list[str], chance: random.Random) -> Kill:
-    """Start a session, kill one of its processes at a random moment and see what is left."""
-    token = f"/nslab-soak-{secrets.token_hex(8)}"
-    scratch = Path(tempfile.mkdtemp(prefix="soak-"))
-    environment = project.environment(PATH=f"{os.environ['PATH']}:{token}", TMPDIR=str(scratch))
-    machine = Machine(token)
-    before = machine.state()
-    session = subprocess.Popen(
-        project.command("-v", *options),
-        cwd=project.folder,
-        env=environment,
-        stdin=-3,
-        stdout=subprocess.PIPE,
-        stderr=-2,
-    )
-    victim = _kill_after(session, chance.uniform(0, 2.0), token, chance)
-    try:
-        session.communicate(timeout=LIMIT)
-    except subprocess.TimeoutExpired:
-        session.kill()
-        session.communicate()
-        return Kill(victim, ["the session itself: it hangs"], [])
-    left = _left(machine, before, token, scratch)
-    machine.close()
-    shutil.rmtree(scratch)
-    return Kill(victim, left, _refuted(project))
-
-
-def _kill_after(session: subprocess.Popen[bytes], seconds: float, token: str, chance: random.Random) -> str:
-    ended = os.pidfd_open(session.pid)
-    try:
-        if readable(ended, seconds):
-            return "nobody: the session had ended"
-        pid, name = chance.choice(sorted(started_by(token).items()))
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    finally:
-        os.close(ended)
-    return "pytest" if pid == session.pid else name
-
-
-def _left(machine: Machine, before: State, token: str, scratch: Path) -> list[str]:
-    """What is left of a session, once the time that it has to go is over."""
-    deadline = time.monotonic() + WITHIN
-    while (processes := started_by(token)) and time.monotonic() < deadline:
-        continue
-    files = [str(path) for path in scratch.glob("nslab-*")]
-    return [
-        *(f"process {pid} ({name})" for pid, name in processes.items()),
-        *files,
-        *differences(before, machine.state()),
-    ]
-
-
-def _refuted(project: Project) -> list[str]:
-    return [
-        each["test"] for run in project.runs()[-1:] for each in run["records"] if each["outcome"] == "failed"
-    ]
-
-
-def kills(project: Project, count: int, seconds: float, seed: int) -> list[Kill]:
-    """Kill up to so many sessions within that time; each second one has workers."""
-    chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
-    end = time.monotonic() + seconds
-    done = []
-    for number in range(count):
-        if time.monotonic() > end:
-            break
-        done.append(kill_one(project, ["-n2"] if number % 2 else [], chance))
-    return done
+from kills import KILLED, kills
+from sessions import ROOT, Project
 
 
 @contextlib.contextmanager
@@ -212,7 +103,7 @@ def main() -> int:
         if options.runs:
             outcomes, differ = repeat(options.runs, options.seconds, options.workers.split(","), Path(folder))
             bad |= bool(differ) or not outcomes.keys() <= {"exit status 0", "passed", "skipped"}
-            print(f"{options.runs} runs:", dict(outcomes), *differ, sep="\n  ")
+            print(f"of {options.runs} runs:", dict(outcomes), *differ, sep="\n  ")
     return int(bad)
 
 

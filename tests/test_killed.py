@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from kills import KILLED, kills
 from sessions import PASSES, Project
-from soak import KILLED, kills
 
 pytest_plugins = ["stand_ins"]
 
@@ -13,7 +13,7 @@ pytest_plugins = ["stand_ins"]
 def test_twenty_kills(project: Project, seed: int) -> None:
     """Ten random kills in sessions with and without workers; `tests/soak.py` makes more."""
     project.experiment(KILLED)
-    done = kills(project, 10, 120, seed)
+    done = kills(project, 10, 60, seed)
 
     assert len(done) == 10
     assert not [kill for kill in done if kill.left]

@@ -102,8 +102,15 @@ class Stage(LabHost):
         Raises:
             LabError: it has.
         """
-        if self._first is None or readable(self._first, grace):
+        if self._first is None or readable(self._first, grace) or self._is_ending():
             raise LabError(f"the stage is gone: its PID 1 (here {self.pid}) has ended")
+
+    def _is_ending(self) -> bool:
+        """Whether PID 1 has begun to end, which lasts until the last of the stage's dead is reaped."""
+        try:
+            return self._holder.poll() is not None or not Path(f"/proc/{self.pid}/cmdline").read_bytes()
+        except OSError:
+            return True
 
     def enter(self, argv: Sequence[str]) -> list[str]:
         """The command line, on this machine, that runs ``argv`` on the stage in the caller's terminal."""
