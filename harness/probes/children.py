@@ -1,0 +1,162 @@
+"""Further processes of a probe: one that answers a question elsewhere, one that holds namespaces open."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+from typing import Any, Callable, Dict, Iterator
+
+from harness.probes.syscalls import KINDS, NEWUSER, call, unshare
+
+
+CLONE_ARGS = {
+    "flags": 0,
+    "pidfd": 0,
+    "child_tid": 0,
+    "parent_tid": 0,
+    "exit_signal": int(signal.SIGCHLD),
+    "stack": 0,
+    "stack_size": 0,
+    "tls": 0,
+    "set_tid": 0,
+    "set_tid_size": 0,
+    "cgroup": 0,
+}
+"""``struct clone_args`` of <linux/sched.h>: its fields, each of 8 bytes, and what they are here by default."""
+
+
+def in_child(function: Callable[..., Any], *arguments: Any, flags: int = 0) -> Any:
+    """What a function returns in a child that was cloned with these flags.
+
+    Raises:
+        OSError: the child could not be made, or the function raised one.
+        RuntimeError: the child ended or raised something else.
+    """
+    reading, writing = os.pipe()
+    pid = call("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
+    if pid == 0:
+        _answer(writing, function, *arguments)
+    os.close(writing)
+    said = b"".join(iter(lambda: os.read(reading, 65536), b""))
+    os.close(reading)
+    os.waitpid(pid, 0)
+    answer = json.loads(said or b'{"died": "without an answer"}')
+    if "errno" in answer:
+        raise OSError(answer["errno"], os.strerror(answer["errno"]))
+    if "died" in answer:
+        raise RuntimeError(answer["died"])
+    return answer["value"]
+
+
+def _answer(writing: int, function: Callable[..., Any], *arguments: Any) -> None:
+    """The child: it must never return into its copy of the probe."""
+    answer: Dict[str, Any]
+    try:
+        try:
+            answer = {"value": function(*arguments)}
+        except OSError as error:
+            answer = {"errno": error.errno}
+        except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
+            answer = {"died": "%s: %s" % (type(error).__name__, error)}
+        os.write(writing, json.dumps(answer).encode())
+    finally:
+        os._exit(0)
+
+
+@contextlib.contextmanager
+def held(flags: int = 0, prepare: Callable[[], Any] = lambda: None) -> Iterator[int]:
+    """The PID of a child that was cloned with these flags, ran a function and now waits."""
+    ready, readied = os.pipe()
+    held_up, release = os.pipe()
+    pid = call("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
+    if pid == 0:
+        os.close(release)
+        _answer(readied, lambda: (prepare(), os.write(readied, b"!"), os.read(held_up, 1)))
+    for descriptor in (readied, held_up):
+        os.close(descriptor)
+    try:
+        said = os.read(ready, 4096)
+        if said != b"!":
+            raise RuntimeError("the child that should wait said %r" % said)
+        yield pid
+    finally:
+        os.close(release)
+        os.close(ready)
+        os.waitpid(pid, 0)
+
+
+@contextlib.contextmanager
+def held_in_new(kind: str) -> Iterator[int]:
+    """The PID of a waiting child in a new namespace of the kind."""
+    if kind == "time":
+        # Only children enter a new time namespace, and clone(2) makes none (time_namespaces(7)).
+        unshare(KINDS[kind])
+        with held() as pid:
+            yield pid
+    else:
+        with held(KINDS[kind]) as pid:
+            yield pid
+
+
+def clone3(size: int = 64, tail: int = 0, **fields: int) -> int:
+    """Clone with the fields of ``struct clone_args``; ``tail`` follows what this program knows of it."""
+    values = [fields.pop(name, default) for name, default in CLONE_ARGS.items()]
+    if fields:
+        raise TypeError("not in struct clone_args: %s" % ", ".join(fields))
+    request = (ctypes.c_uint64 * 16)(*values, tail)
+    return call("clone3", ctypes.byref(request), size)
+
+
+def in_new_user_namespace(function: Callable[..., Any], *arguments: Any, flags: int = 0) -> Any:
+    """What a function returns in a child that is root of a user namespace below this one."""
+
+    def inside() -> Any:
+        unshare(NEWUSER | flags)
+        map_root()
+        return function(*arguments)
+
+    return in_child(inside)
+
+
+def map_root() -> None:
+    """Map root of this process' new user namespace to root of its parent (user_namespaces(7))."""
+    write("/proc/self/setgroups", "deny")
+    write("/proc/self/gid_map", "0 0 1\n")
+    write("/proc/self/uid_map", "0 0 1\n")
+
+
+def read(path: str) -> str:
+    """A file's content, without the line end."""
+    with open(path) as file:
+        return file.read().rstrip("\n")
+
+
+def write(path: str, content: str) -> None:
+    """Write a file of /proc in one go.
+
+    Raises:
+        OSError: the kernel's answer.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, content.encode())
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def namespace(kind: str, process: object = "self") -> Iterator[int]:
+    """A descriptor of a process' namespace."""
+    descriptor = os.open("/proc/%s/ns/%s" % (process, kind), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def identity(kind: str, process: object = "self") -> str:
+    """A process' namespace as its link names it."""
+    return os.readlink("/proc/%s/ns/%s" % (process, kind))

@@ -1,0 +1,150 @@
+"""Run a probe in a disposable child and hear its answer; no probe can hang, harm or disturb another.
+
+``sandbox``: root of a new user namespace and of a new namespace of every kind that it can own, as PID 1. On
+the host that root is an ordinary user, also where the host's user is root, so that nothing of the host can
+change and answers do not depend on who asked. ``host``: a plain child of the host's user, which only looks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+from typing import Any, Dict
+
+from harness.probes import syscalls
+from harness.probes.registry import Probe, Unmeasured
+
+FLAGS = {
+    "host": 0,
+    "sandbox": syscalls.NEWUSER
+    | syscalls.NEWNS
+    | syscalls.NEWPID
+    | syscalls.NEWUTS
+    | syscalls.NEWIPC
+    | syscalls.NEWCGROUP,
+}
+"""Where a probe can run, to the namespaces that are new there."""
+
+ORDINARY = 1
+"""A user ID in the sandbox that owns nothing, where the host's user could map a second one."""
+
+_NOBODY, _OTHERS = 65534, 100000
+"""The host's IDs behind root's and the others' in the sandbox, where the host's user may choose."""
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_REC, _PRIVATE = 0x4000, 1 << 18
+
+Answer = Dict[str, Any]
+
+
+def measure(probe: Probe, limit: float) -> Answer:
+    """The value of one fact; or why there is none: ``error``, ``unmeasured``."""
+    answers, answer = os.pipe()
+    waiting, go = os.pipe()
+    flags = FLAGS[probe.place]
+    try:
+        pid = syscalls.call("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
+    except OSError as error:
+        return {"error": "the sandbox can't be made: %s" % error.strerror}
+    if pid == 0:
+        os.close(go)
+        _be(probe, flags, waiting, answer)
+    for descriptor in (waiting, answer):
+        os.close(descriptor)
+    if flags:
+        _map_ids(pid)
+    os.write(go, b"!")
+    os.close(go)
+    said = _hear(answers, limit)
+    os.close(answers)
+    # Of a sandbox this is PID 1: with it ends whatever the probe has started.
+    os.kill(pid, signal.SIGKILL)
+    return _judge(said, os.waitpid(pid, 0)[1], limit)
+
+
+def _be(probe: Probe, flags: int, waiting: int, answer: int) -> None:
+    """The child: settle in, run the probe, answer, vanish."""
+    try:
+        syscalls.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.read(waiting, 1) and flags:
+            _settle()
+        os.write(answer, json.dumps(_ask(probe)).encode())
+    finally:
+        os._exit(0)
+
+
+def _settle() -> None:
+    """Become root of the sandbox.
+
+    Raises:
+        RuntimeError: this is no sandbox: a probe could reach the host.
+    """
+    if os.getpid() != 1:
+        raise RuntimeError("no PID namespace was made")
+    if _may_map_groups():
+        os.setgroups([])
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+    # Else the files of this process in /proc are not its own (proc(5)).
+    syscalls.prctl(_PR_SET_DUMPABLE, 1)
+    syscalls.mount("", "/", "", _REC | _PRIVATE)
+    # The host's /proc names processes by the host's PIDs.
+    syscalls.mount("proc", "/proc", "proc")
+
+
+def _may_map_groups() -> bool:
+    with open("/proc/self/setgroups") as file:
+        return file.read().strip() == "allow"
+
+
+def _map_ids(pid: int) -> None:
+    """Map root, and others where the host's user may; who may not maps itself (user_namespaces(7))."""
+    chosen = "0 %d 1\n%d %d 1000\n" % (_NOBODY, ORDINARY, _OTHERS)
+    try:
+        for name in ("gid_map", "uid_map"):
+            _write(pid, name, chosen)
+    except PermissionError:
+        _write(pid, "setgroups", "deny")
+        _write(pid, "gid_map", "0 %d 1\n" % os.getegid())
+        _write(pid, "uid_map", "0 %d 1\n" % os.geteuid())
+
+
+def _write(pid: int, name: str, content: str) -> None:
+    with open("/proc/%d/%s" % (pid, name), "w") as file:
+        file.write(content)
+
+
+def _ask(probe: Probe) -> Answer:
+    try:
+        return {"value": probe.function(*probe.arguments)}
+    except Unmeasured as reason:
+        return {"unmeasured": str(reason)}
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+        return {"error": "%s: %s" % (type(error).__name__, error)}
+
+
+def _hear(answers: int, limit: float) -> bytes:
+    """What the child says until it ends or the time is over."""
+    said, deadline = b"", time.monotonic() + limit
+    while select.select([answers], [], [], max(0, deadline - time.monotonic()))[0]:
+        more = os.read(answers, 65536)
+        if not more:
+            break
+        said += more
+    return said
+
+
+def _judge(said: bytes, status: int, limit: float) -> Answer:
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        pass
+    else:
+        return answer if isinstance(answer, dict) else {"error": "said %r" % said}
+    if os.WIFEXITED(status):
+        return {"error": "ended without an answer"}
+    name = signal.Signals(os.WTERMSIG(status)).name
+    return {"error": "no answer in %g s" % limit if name == "SIGKILL" else "ended by %s" % name}

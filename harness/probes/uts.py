@@ -1,0 +1,105 @@
+"""UTS namespaces: the two names."""
+
+from __future__ import annotations
+
+import os
+from typing import Callable, Dict, Tuple
+
+from harness.probes.children import in_child, in_new_user_namespace, read, write
+from harness.probes.credentials import become_ordinary
+from harness.probes.registry import fact, facts
+from harness.probes.syscalls import NEWUTS, outcome, setdomainname, sethostname, unshare
+
+SYSCTLS = {
+    name: "/proc/sys/kernel/%s" % name for name in ("hostname", "domainname", "ostype", "osrelease", "version")
+}
+SETTERS: Dict[str, Tuple[str, Callable[[bytes], None]]] = {
+    "hostname": (SYSCTLS["hostname"], sethostname),
+    "domainname": (SYSCTLS["domainname"], setdomainname),
+}
+
+
+def _is_accepted(setter: Callable[[bytes], None], length: int) -> bool:
+    return outcome(setter, b"x" * length) == "ok"
+
+
+@facts("uts.{}_longest", SETTERS)
+def longest(_path: str, setter: Callable[[bytes], None]) -> int:
+    """The most bytes that a {} may have. Source: sethostname(2), ERRORS; setdomainname(2), ERRORS."""
+    return max(length for length in range(200) if _is_accepted(setter, length))
+
+
+@facts("uts.{}_shortest", SETTERS)
+def shortest(_path: str, setter: Callable[[bytes], None]) -> int:
+    """The fewest bytes that a {} may have. Source: sethostname(2); setdomainname(2)."""
+    return min(length for length in range(200) if _is_accepted(setter, length))
+
+
+@facts("uts.{}_too_long", SETTERS)
+def too_long(_path: str, setter: Callable[[bytes], None]) -> str:
+    """What the kernel says to a {} of 65 bytes. Source: sethostname(2), ERRORS; setdomainname(2), ERRORS."""
+    return outcome(setter, b"x" * 65)
+
+
+@facts("uts.{}_with_line_end", SETTERS)
+def with_line_end(path: str, setter: Callable[[bytes], None]) -> bool:
+    """Whether a {} may hold a line end. Source: sethostname(2), whose text names no forbidden byte."""
+    setter(b"a\nb")
+    with open(path) as file:
+        return file.read() == "a\nb\n"
+
+
+@facts("uts.{}_written_too_long", SETTERS)
+def written_too_long(path: str, _setter: Callable[[bytes], None]) -> str:
+    """What is left of 100 bytes written to the file of {} in /proc/sys, as a length, or the errno.
+
+    Source: proc_sys_kernel(5), /proc/sys/kernel/domainname and /proc/sys/kernel/hostname.
+    """
+    failure = outcome(write, path, "x" * 100)
+    return str(len(read(path))) if failure == "ok" else failure
+
+
+@facts("uts.{}_in_new_namespace", SETTERS)
+def in_new_namespace(path: str, setter: Callable[[bytes], None]) -> str:
+    """Whether a new namespace begins with the `same` {} or another. Source: uts_namespaces(7)."""
+    setter(b"before")
+    unshare(NEWUTS)
+    return "same" if read(path) == "before" else "other"
+
+
+@facts("uts.{}_crosses", SETTERS)
+def crosses(path: str, setter: Callable[[bytes], None]) -> "list[bool]":
+    """Whether a {} set in a child is seen here: without and with a UTS namespace of the child's own.
+
+    Source: uts_namespaces(7).
+    """
+    seen = []
+    for flags in (0, NEWUTS):
+        setter(b"before")
+        in_child(setter, b"after", flags=flags)
+        seen.append(read(path) == "after")
+    return seen
+
+
+@facts("uts.{}_set_by_ordinary_user", SETTERS)
+def set_by_ordinary_user(_path: str, setter: Callable[[bytes], None]) -> str:
+    """What the kernel says to a user without capabilities who sets the {}. Source: sethostname(2), ERRORS."""
+    become_ordinary()
+    return outcome(setter, b"x")
+
+
+@facts("uts.{}_set_from_child_user_namespace", SETTERS)
+def set_from_child_user_namespace(_path: str, setter: Callable[[bytes], None]) -> str:
+    """What the kernel says to root of a user namespace below the one that owns the UTS namespace: {}.
+
+    Source: user_namespaces(7), Interaction of user namespaces and other types of namespaces.
+    """
+    return outcome(in_new_user_namespace, setter, b"x")
+
+
+@fact("uts.release_in_new_namespace")
+def release_in_new_namespace() -> str:
+    """Whether a new namespace shows the `same` kernel release or another. Source: uname(2); uts_namespaces(7)."""
+    before = os.uname().release
+    unshare(NEWUTS)
+    return "same" if os.uname().release == before else "other"
