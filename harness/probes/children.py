@@ -9,6 +9,7 @@ import os
 import signal
 from typing import Any, Callable, Dict, Iterator
 
+from harness.probes.registry import Unmeasured
 from harness.probes.syscalls import KINDS, NEWUSER, call, unshare
 
 
@@ -33,6 +34,7 @@ def in_child(function: Callable[..., Any], *arguments: Any, flags: int = 0) -> A
 
     Raises:
         OSError: the child could not be made, or the function raised one.
+        Unmeasured: the function found that it may not measure.
         RuntimeError: the child ended or raised something else.
     """
     reading, writing = os.pipe()
@@ -46,6 +48,8 @@ def in_child(function: Callable[..., Any], *arguments: Any, flags: int = 0) -> A
     answer = json.loads(said or b'{"died": "without an answer"}')
     if "errno" in answer:
         raise OSError(answer["errno"], os.strerror(answer["errno"]))
+    if "unmeasured" in answer:
+        raise Unmeasured(answer["unmeasured"])
     if "died" in answer:
         raise RuntimeError(answer["died"])
     return answer["value"]
@@ -59,6 +63,8 @@ def _answer(writing: int, function: Callable[..., Any], *arguments: Any) -> None
             answer = {"value": function(*arguments)}
         except OSError as error:
             answer = {"errno": error.errno}
+        except Unmeasured as reason:
+            answer = {"unmeasured": str(reason)}
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
             answer = {"died": "%s: %s" % (type(error).__name__, error)}
         os.write(writing, json.dumps(answer).encode())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from typing import Any, List
 
-from harness.probes.children import held, identity, in_child, namespace, read, write
+from harness.probes.children import held, identity, in_child, in_new_user_namespace, namespace, read, write
 from harness.probes.registry import fact, facts
 from harness.probes.syscalls import NEWPID, NEWUSER, call, outcome, setns, unshare
 
@@ -37,14 +38,13 @@ def numbers_in_status() -> int:
 def _nest(flag: int) -> List[Any]:
     """Go one level down in a child, and so on; the number of levels below and the errno at the bottom."""
     try:
-        below = in_child(_nest, flag, flags=flag)
+        if flag == NEWUSER:
+            below = in_new_user_namespace(_nest, flag)
+        else:
+            below = in_child(_nest, flag, flags=flag)
     except OSError as error:
-        return [0, outcome(_raise, error)]
+        return [0, errno.errorcode[error.errno or 0]]
     return [below[0] + 1, below[1]]
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 NESTED = {"pid": NEWPID, "user": NEWUSER}
@@ -52,13 +52,16 @@ NESTED = {"pid": NEWPID, "user": NEWUSER}
 
 @facts("{}.levels_below_host", NESTED)
 def levels_below_host(flag: int) -> int:
-    """How many levels of {} namespaces fit below the host's. Source: pid_namespaces(7), Nesting; user_namespaces(7)."""
+    """How many levels of {} namespaces fit below the host's.
+
+    Source: pid_namespaces(7), Nesting; user_namespaces(7), Nested namespaces.
+    """
     return int(_nest(flag)[0]) + 1
 
 
 @facts("{}.one_level_too_many", NESTED)
 def one_level_too_many(flag: int) -> str:
-    """What clone(2) says below the deepest {} namespace. Source: clone(2), ERRORS; user_namespaces(7)."""
+    """What is said to one more {} namespace below the deepest. Source: clone(2), ERRORS; user_namespaces(7)."""
     return str(_nest(flag)[1])
 
 

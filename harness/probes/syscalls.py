@@ -83,10 +83,10 @@ def _as_long(argument: Any) -> Any:
     return ctypes.c_long(argument) if isinstance(argument, int) else argument
 
 
-def outcome(function: Callable[..., Any], *arguments: Any) -> str:
+def outcome(function: Callable[..., Any], *arguments: Any, **options: Any) -> str:
     """``ok``, or the name of the error number with which a call failed."""
     try:
-        function(*arguments)
+        function(*arguments, **options)
     except OSError as error:
         return errno.errorcode.get(error.errno, str(error.errno)) if error.errno else str(error)
     return "ok"

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 from typing import Callable, Dict, Tuple
 
-from harness.probes.children import in_child, in_new_user_namespace, read, write
+from harness.probes.children import in_child, in_new_user_namespace, read
 from harness.probes.credentials import become_ordinary
 from harness.probes.registry import fact, facts
 from harness.probes.syscalls import NEWUTS, outcome, setdomainname, sethostname, unshare
 
-SYSCTLS = {
-    name: "/proc/sys/kernel/%s" % name for name in ("hostname", "domainname", "ostype", "osrelease", "version")
-}
 SETTERS: Dict[str, Tuple[str, Callable[[bytes], None]]] = {
-    "hostname": (SYSCTLS["hostname"], sethostname),
-    "domainname": (SYSCTLS["domainname"], setdomainname),
+    "hostname": ("/proc/sys/kernel/hostname", sethostname),
+    "domainname": ("/proc/sys/kernel/domainname", setdomainname),
 }
 
 
@@ -47,16 +44,6 @@ def with_line_end(path: str, setter: Callable[[bytes], None]) -> bool:
     setter(b"a\nb")
     with open(path) as file:
         return file.read() == "a\nb\n"
-
-
-@facts("uts.{}_written_too_long", SETTERS)
-def written_too_long(path: str, _setter: Callable[[bytes], None]) -> str:
-    """What is left of 100 bytes written to the file of {} in /proc/sys, as a length, or the errno.
-
-    Source: proc_sys_kernel(5), /proc/sys/kernel/domainname and /proc/sys/kernel/hostname.
-    """
-    failure = outcome(write, path, "x" * 100)
-    return str(len(read(path))) if failure == "ok" else failure
 
 
 @facts("uts.{}_in_new_namespace", SETTERS)
