@@ -16,13 +16,14 @@ DETACH, EXPIRE = 2, 4
 WORKSPACE = "/tmp"  # noqa: S108 - what lies there is covered, in the sandbox alone
 
 STATES = {
-    "shared": ("shared",),
-    "slave": ("shared", "slave"),
-    "shared+slave": ("shared", "slave", "shared"),
-    "private": ("private",),
-    "unbindable": ("unbindable",),
+    "shared": ["shared", "peer"],
+    "shared_alone": ["shared"],
+    "slave": ["shared", "peer", "slave"],
+    "shared+slave": ["shared", "peer", "slave", "shared"],
+    "private": ["private"],
+    "unbindable": ["unbindable"],
 }
-"""Propagation type to the commands that lead there, with a peer made after the first."""
+"""Propagation type to the commands that lead there; ``peer`` binds a second mount of the group."""
 
 FLAGS = {"shared": SHARED, "slave": SLAVE, "private": PRIVATE, "unbindable": UNBINDABLE}
 
@@ -84,13 +85,30 @@ def state_at(point: str, process: object = "self") -> str:
 
 
 def make(point: str, state: str) -> None:
-    """Mount a tmpfs in the workspace that has this propagation type, with a peer where it is shared first."""
+    """Mount a tmpfs in the workspace and give it a propagation type."""
     os.mkdir(point)
     mount("none", point, "tmpfs")
-    first, *others = STATES[state]
-    mount("", point, "", FLAGS[first])
-    if first == "shared":
-        os.mkdir(point + "-peer")
-        mount(point, point + "-peer", "", BIND)
-    for command in others:
-        mount("", point, "", FLAGS[command])
+    for command in STATES[state]:
+        if command == "peer":
+            bind(point, point + "-peer")
+        else:
+            mount("", point, "", FLAGS[command])
+
+
+def bind(source: str, point: str, more: int = 0) -> None:
+    """Bind a mount to a new folder."""
+    os.mkdir(point)
+    mount(source, point, "", BIND | more)
+
+
+def described(point: str, source: Mount) -> str:
+    """The propagation type at a path, and whether it is in the source's peer group or a slave of that."""
+    try:
+        found = at(point)
+    except StopIteration:
+        return "absent"
+    if found.group("shared") and found.group("shared") == source.group("shared"):
+        return found.propagation + ", peer of source"
+    if found.group("master") and found.group("master") == source.group("shared"):
+        return found.propagation + ", slave of source"
+    return found.propagation
