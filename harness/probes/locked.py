@@ -19,6 +19,7 @@ from harness.probes.mounts import (
     REC,
     REMOUNT,
     SHARED,
+    STRICTATIME,
     UNBINDABLE,
     make,
     workspace,
@@ -64,6 +65,7 @@ RESTRICTIONS = {
     "noexec": NOEXEC,
     "noatime": NOATIME,
 }
+"""A remount that says nothing of access times keeps them: this one asks for all of them."""
 
 
 @facts("mount.locked_flag_{}", RESTRICTIONS)
@@ -75,7 +77,7 @@ def locked_flag(flag: int) -> str:
     workspace()
     make("m", "private")
     mount("", "m", "", REMOUNT | BIND | flag)
-    return str(in_new_user_namespace(outcome, mount, "", "m", "", REMOUNT | BIND, flags=NEWNS))
+    return str(in_new_user_namespace(outcome, mount, "", "m", "", REMOUNT | BIND | STRICTATIME, flags=NEWNS))
 
 
 @fact("mount.locked_root_umount")

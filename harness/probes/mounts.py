@@ -9,7 +9,7 @@ from harness.probes.children import read
 from harness.probes.syscalls import mount
 
 RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, NOATIME = 0x1, 0x2, 0x4, 0x8, 0x20, 0x400
-BIND, MOVE, REC = 0x1000, 0x2000, 0x4000
+BIND, MOVE, REC, STRICTATIME = 0x1000, 0x2000, 0x4000, 1 << 24
 UNBINDABLE, PRIVATE, SLAVE, SHARED = 1 << 17, 1 << 18, 1 << 19, 1 << 20
 DETACH, EXPIRE = 2, 4
 
