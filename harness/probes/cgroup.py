@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import List
 
 from harness.probes.children import clone3, held, read
 from harness.probes.mounts import table, workspace
@@ -13,19 +12,19 @@ from harness.probes.syscalls import NEWCGROUP, mount, outcome, unshare
 INTO_CGROUP = 1 << 33
 
 
-def _paths(process: object = "self") -> List[str]:
-    return sorted({line.split(":", 2)[2] for line in read("/proc/%s/cgroup" % process).splitlines()})
+def _paths(process: object = "self") -> list[str]:
+    return sorted({line.split(":", 2)[2] for line in read(f"/proc/{process}/cgroup").splitlines()})
 
 
 @fact("cgroup.paths_in_new")
-def paths_in_new() -> List[str]:
+def paths_in_new() -> list[str]:
     """The paths in /proc/self/cgroup of a process in a new namespace. Source: cgroup_namespaces(7)."""
     unshare(NEWCGROUP)
     return _paths()
 
 
 @fact("cgroup.paths_of_parent_namespace_seen_inside")
-def paths_of_parent_namespace_seen_inside() -> List[str]:
+def paths_of_parent_namespace_seen_inside() -> list[str]:
     """The paths of a process in the same group but the parent namespace, as seen from the new one.
 
     Source: cgroup_namespaces(7).
@@ -45,7 +44,7 @@ def _hierarchy() -> None:
     os.mkdir("cgroup")
     failure = outcome(mount, "none", "cgroup", "cgroup2")
     if failure != "ok":
-        raise Unmeasured("cgroup2 can't be mounted: %s" % failure)
+        raise Unmeasured(f"cgroup2 can't be mounted: {failure}")
 
 
 @fact("cgroup.root_in_mountinfo")
@@ -72,14 +71,20 @@ def make_group_without_delegation() -> str:
 
 @fact("cgroup.clone_into_hosts_group")
 def clone_into_hosts_group() -> str:
-    """What clone3 with CLONE_INTO_CGROUP says where the group is the host's. Source: clone(2), CLONE_INTO_CGROUP."""
+    """What clone3 with CLONE_INTO_CGROUP says where the group is the host's.
+
+    Source: clone(2), CLONE_INTO_CGROUP.
+    """
     _hierarchy()
     return _clone_into("cgroup")
 
 
 @fact("cgroup.clone_into_no_group")
 def clone_into_no_group() -> str:
-    """What clone3 with CLONE_INTO_CGROUP says to a directory that is no group. Source: clone(2), CLONE_INTO_CGROUP."""
+    """What clone3 with CLONE_INTO_CGROUP says to a directory that is no group.
+
+    Source: clone(2), CLONE_INTO_CGROUP.
+    """
     workspace()
     return _clone_into(".")
 
@@ -95,6 +100,9 @@ def _clone_into(folder: str) -> str:
 
 
 @fact("cgroup.versions", place="host")
-def versions() -> List[str]:
-    """The types of control group file systems that the kernel has. Source: cgroups(7); proc_filesystems(5)."""
+def versions() -> list[str]:
+    """The types of control group file systems that the kernel has.
+
+    Source: cgroups(7); proc_filesystems(5).
+    """
     return sorted(line.split()[-1] for line in read("/proc/filesystems").splitlines() if "cgroup" in line)

@@ -7,11 +7,10 @@ import ctypes
 import json
 import os
 import signal
-from typing import Any, Callable, Dict, Iterator
+from typing import Any, Callable, Iterator
 
 from harness.probes.registry import Unmeasured
 from harness.probes.syscalls import KINDS, NEWUSER, call, unshare
-
 
 CLONE_ARGS = {
     "flags": 0,
@@ -26,7 +25,7 @@ CLONE_ARGS = {
     "set_tid_size": 0,
     "cgroup": 0,
 }
-"""``struct clone_args`` of <linux/sched.h>: its fields, each of 8 bytes, and what they are here by default."""
+"""``struct clone_args`` of <linux/sched.h>: fields of 8 bytes, and their defaults here."""
 
 
 def in_child(function: Callable[..., Any], *arguments: Any, flags: int = 0) -> Any:
@@ -57,7 +56,7 @@ def in_child(function: Callable[..., Any], *arguments: Any, flags: int = 0) -> A
 
 def _answer(writing: int, function: Callable[..., Any], *arguments: Any) -> None:
     """The child: it must never return into its copy of the probe."""
-    answer: Dict[str, Any]
+    answer: dict[str, Any]
     try:
         try:
             answer = {"value": function(*arguments)}
@@ -65,8 +64,8 @@ def _answer(writing: int, function: Callable[..., Any], *arguments: Any) -> None
             answer = {"errno": error.errno}
         except Unmeasured as reason:
             answer = {"unmeasured": str(reason)}
-        except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
-            answer = {"died": "%s: %s" % (type(error).__name__, error)}
+        except Exception as error:
+            answer = {"died": f"{type(error).__name__}: {error}"}
         os.write(writing, json.dumps(answer).encode())
     finally:
         os._exit(0)
@@ -86,7 +85,7 @@ def held(flags: int = 0, prepare: Callable[[], Any] = lambda: None) -> Iterator[
     try:
         said = os.read(ready, 4096)
         if said != b"!":
-            raise RuntimeError("the child that should wait said %r" % said)
+            raise RuntimeError(f"the child that should wait said {said!r}")
         yield pid
     finally:
         os.close(release)
@@ -111,7 +110,7 @@ def clone3(size: int = 64, tail: int = 0, **fields: int) -> int:
     """Clone with the fields of ``struct clone_args``; ``tail`` follows what this program knows of it."""
     values = [fields.pop(name, default) for name, default in CLONE_ARGS.items()]
     if fields:
-        raise TypeError("not in struct clone_args: %s" % ", ".join(fields))
+        raise TypeError("not in struct clone_args: {}".format(", ".join(fields)))
     request = (ctypes.c_uint64 * 16)(*values, tail)
     return call("clone3", ctypes.byref(request), size)
 
@@ -135,8 +134,8 @@ def map_root() -> None:
 
 
 def read(path: str) -> str:
-    """A file's content, without the line end."""
-    with open(path) as file:
+    """A file's content, without the line end; a carriage return in it is no end of a line."""
+    with open(path, newline="") as file:
         return file.read().rstrip("\n")
 
 
@@ -156,7 +155,7 @@ def write(path: str, content: str) -> None:
 @contextlib.contextmanager
 def namespace(kind: str, process: object = "self") -> Iterator[int]:
     """A descriptor of a process' namespace."""
-    descriptor = os.open("/proc/%s/ns/%s" % (process, kind), os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(f"/proc/{process}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield descriptor
     finally:
@@ -165,4 +164,4 @@ def namespace(kind: str, process: object = "self") -> Iterator[int]:
 
 def identity(kind: str, process: object = "self") -> str:
     """A process' namespace as its link names it."""
-    return os.readlink("/proc/%s/ns/%s" % (process, kind))
+    return os.readlink(f"/proc/{process}/ns/{kind}")

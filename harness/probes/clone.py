@@ -5,11 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-from typing import List
 
 from harness.probes import syscalls
 from harness.probes.children import clone3, in_child, namespace
-from harness.probes.credentials import become_ordinary
+from harness.probes.credentials import drop_capabilities
 from harness.probes.registry import fact, facts
 from harness.probes.syscalls import (
     DETACHED,
@@ -48,7 +47,7 @@ ILLEGAL = {
 
 @facts("clone.{}", ILLEGAL)
 def illegal_clone(flags: int) -> str:
-    """What clone(2) says to the flags {}. Source: clone(2), ERRORS."""
+    """What clone(2) says to the flags {words}. Source: clone(2), ERRORS."""
     return outcome(_clone, flags)
 
 
@@ -60,11 +59,11 @@ def _clone(flags: int) -> None:
 
 @facts("clone3.{}", ILLEGAL)
 def illegal_clone3(flags: int) -> str:
-    """What clone3 says to the flags {}. Source: clone(2), ERRORS."""
+    """What clone3 says to the flags {words}. Source: clone(2), ERRORS."""
     return outcome(_clone3, {"flags": flags})
 
 
-def _clone3(fields: "dict[str, int]", size: int = 64, tail: int = 0) -> None:
+def _clone3(fields: dict[str, int], size: int = 64, tail: int = 0) -> None:
     if clone3(size, tail, **fields) == 0:
         os._exit(0)
 
@@ -94,8 +93,8 @@ REQUESTS = {
 
 
 @facts("clone3.{}", REQUESTS)
-def clone3_request(fields: "dict[str, int]", size: int = 64, tail: int = 0) -> str:
-    """What clone3 says to a request with: {}. Source: clone(2), The clone3() system call and ERRORS."""
+def clone3_request(fields: dict[str, int], size: int = 64, tail: int = 0) -> str:
+    """What clone3 says to a request with: {words}. Source: clone(2), The clone3() system call and ERRORS."""
     return outcome(_clone3, fields, size, tail)
 
 
@@ -112,36 +111,38 @@ TIDS = {"free": (77,), "taken": (1,), "zero": (0,), "negative": (-1,), "deeper_t
 
 
 @facts("clone3.set_tid_{}", {name: (name, tids) for name, tids in TIDS.items()})
-def set_tid(name: str, tids: "tuple[int, ...]") -> str:
-    """What clone3 says when root asks for a PID that is: {}. Source: clone(2), set_tid and ERRORS."""
+def set_tid(name: str, tids: tuple[int, ...]) -> str:
+    """What clone3 says when root asks for a PID that is: {words}. Source: clone(2), set_tid and ERRORS."""
     return outcome(_set_tid, *tids)
 
 
-@fact("clone3.set_tid_by_ordinary_user")
-def set_tid_by_ordinary_user() -> str:
+@fact("clone3.set_tid_without_capabilities")
+def set_tid_without_capabilities() -> str:
     """What clone3 says when a user without capabilities asks for a free PID. Source: clone(2), set_tid."""
-    become_ordinary()
+    drop_capabilities()
     return outcome(_set_tid, 77)
 
 
 @fact("clone3.high_flags")
-def high_flags() -> List[str]:
+def high_flags() -> list[str]:
     """Each flag above bit 32 to which clone3 says anything but EINVAL, with the answer, none alone.
 
     Source: include/uapi/linux/sched.h, Flags for the clone3() syscall.
     """
     answers = [(bit, outcome(_clone3, {"flags": 1 << bit, "cgroup": 1000}, 88)) for bit in range(33, 64)]
-    return ["%d %s" % answer for answer in answers if answer[1] != "EINVAL"]
+    return [f"{bit} {answer}" for bit, answer in answers if answer != "EINVAL"]
 
 
 @fact("unshare.flags")
-def unshare_flags() -> List[str]:
+def unshare_flags() -> list[str]:
     """Each single bit to which unshare(2) says anything but EINVAL, with the answer.
 
     Source: unshare(2), DESCRIPTION; include/uapi/linux/sched.h.
     """
-    answers = [(bit, outcome(in_child, unshare, (1 << bit) - (1 << 32 if bit == 31 else 0))) for bit in range(32)]
-    return ["%#x %s" % (1 << bit, answer) for bit, answer in answers if answer != "EINVAL"]
+    answers = [
+        (bit, outcome(in_child, unshare, (1 << bit) - (1 << 32 if bit == 31 else 0))) for bit in range(32)
+    ]
+    return [f"{1 << bit:#x} {answer}" for bit, answer in answers if answer != "EINVAL"]
 
 
 @fact("setns.no_namespace")

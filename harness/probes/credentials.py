@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import List
 
 from harness.probes.registry import Unmeasured
 from harness.probes.sandbox import ORDINARY
@@ -28,7 +27,12 @@ def become_ordinary() -> None:
     prctl(_PR_SET_DUMPABLE, 1)
 
 
-def capabilities() -> List[int]:
+def drop_capabilities() -> None:
+    """Be root in name only."""
+    set_capabilities(0, 0, 0)
+
+
+def capabilities() -> list[int]:
     """The effective, permitted and inheritable set: capget(2)."""
     header, data = (ctypes.c_uint32 * 2)(_VERSION_3, 0), (ctypes.c_uint32 * 6)()
     checked(libc.capget(header, data))

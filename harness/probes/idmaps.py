@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, List
+from typing import Any
 
 from harness.probes.children import in_child, map_root, read, write
 from harness.probes.mounts import workspace
@@ -12,18 +12,18 @@ from harness.probes.sandbox import ORDINARY
 from harness.probes.syscalls import NEWUSER, outcome, unshare
 
 MAP, GROUPS, SETGROUPS = "/proc/self/uid_map", "/proc/self/gid_map", "/proc/self/setgroups"
-FILES = {name: "/proc/self/%s" % name for name in ("uid_map", "gid_map", "projid_map")}
+FILES = {name: f"/proc/self/{name}" for name in ("uid_map", "gid_map", "projid_map")}
 
 
 @facts("user.{}_of_new", FILES)
-def map_of_new(path: str) -> List[str]:
+def map_of_new(path: str) -> list[str]:
     """The lines of {} in a new user namespace. Source: user_namespaces(7), User and group ID mappings."""
     unshare(NEWUSER)
     return read(path).splitlines()
 
 
 @fact("user.unmapped_ids")
-def unmapped_ids() -> List[str]:
+def unmapped_ids() -> list[str]:
     """User and group ID of a process whose IDs are not mapped.
 
     Source: user_namespaces(7), Unmapped user and group IDs.
@@ -48,7 +48,7 @@ CONTENTS = {
 
 @facts("user.uid_map_{}", CONTENTS)
 def uid_map_content(content: str) -> str:
-    """What the kernel says when a process without privileges outside maps: {}.
+    """What the kernel says when a process without privileges outside maps: {words}.
 
     Source: user_namespaces(7), Defining user and group ID mappings.
     """
@@ -69,7 +69,7 @@ def uid_map_lines_most() -> int:
 
 
 def _lines(count: int) -> str:
-    return "".join("%d %d 1\n" % (number, number) for number in range(1, count + 1))
+    return "".join(f"{number} {number} 1\n" for number in range(1, count + 1))
 
 
 @fact("user.uid_map_twice")
@@ -106,7 +106,10 @@ def _need_setgroups() -> None:
 
 @fact("user.setgroups_of_new")
 def setgroups_of_new() -> str:
-    """What /proc/PID/setgroups says in a new user namespace. Source: user_namespaces(7), The setgroups file."""
+    """What /proc/PID/setgroups says in a new user namespace.
+
+    Source: user_namespaces(7), The setgroups file.
+    """
     _need_setgroups()
     unshare(NEWUSER)
     return read(SETGROUPS)
@@ -114,33 +117,39 @@ def setgroups_of_new() -> str:
 
 @fact("user.setgroups_of_grandchild")
 def setgroups_of_grandchild() -> str:
-    """What /proc/PID/setgroups says below a namespace that denies it. Source: user_namespaces(7), setgroups."""
+    """What /proc/PID/setgroups says below a namespace that denies it.
+
+    Source: user_namespaces(7), setgroups.
+    """
     unshare(NEWUSER)
     map_root()
     unshare(NEWUSER)
     return read(SETGROUPS)
 
 
-_SETGROUPS: Dict[str, Callable[[], None]] = {
-    "call_before_map": lambda: os.setgroups([0]),
-    "call_after_map": lambda: (map_root(), os.setgroups([0]))[1],
-    "allow_after_deny": lambda: (write(SETGROUPS, "deny"), write(SETGROUPS, "allow"))[1],
-    "deny_after_map": lambda: (map_root(), write(SETGROUPS, "deny"))[1],
-    "other_word": lambda: write(SETGROUPS, "maybe"),
+_SETGROUPS: dict[str, list[tuple[Any, ...]]] = {
+    "call_before_map": [(os.setgroups, [0])],
+    "call_after_map": [(map_root,), (os.setgroups, [0])],
+    "allow_after_deny": [(write, SETGROUPS, "deny"), (write, SETGROUPS, "allow")],
+    "deny_after_map": [(map_root,), (write, SETGROUPS, "deny")],
+    "other_word": [(write, SETGROUPS, "maybe")],
 }
 
 
 @facts("user.setgroups_{}", _SETGROUPS)
-def setgroups(act: Callable[[], None]) -> str:
-    """What the kernel says in a new user namespace to: {}. Source: user_namespaces(7), The setgroups file."""
+def setgroups(acts: list[tuple[Any, ...]]) -> str:
+    """What the kernel says in a new user namespace to: {words}. Source: user_namespaces(7), The setgroups file."""
     unshare(NEWUSER)
-    return outcome(act)
+    return [outcome(*act) for act in acts][-1]
 
 
 @fact("user.seen_by_other_namespace")
 def seen_by_other_namespace() -> str:
-    """How a user of this namespace is shown in one that does not map it. Source: user_namespaces(7), Unmapped."""
-    folder = "/tmp/owned"  # noqa: S108 - in a workspace of its own
+    """How a user of this namespace is shown in one that does not map it.
+
+    Source: user_namespaces(7), Unmapped.
+    """
+    folder = "/tmp/owned"
     workspace()
     os.mkdir(folder)
     if outcome(os.chown, folder, ORDINARY, ORDINARY) != "ok":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Callable, List
+from typing import Callable
 
 from harness.probes.children import in_child, read, write
 from harness.probes.registry import Unmeasured, fact, facts
@@ -12,11 +12,11 @@ from harness.probes.syscalls import NEWIPC, call, checked, libc, outcome, unshar
 
 SYSCTLS = {
     **{
-        name: "/proc/sys/kernel/%s" % name
+        name: f"/proc/sys/kernel/{name}"
         for name in ("msgmax", "msgmnb", "msgmni", "sem", "shmmax", "shmall", "shmmni", "shm_rmid_forced")
     },
     **{
-        "mqueue_%s" % name: "/proc/sys/fs/mqueue/%s" % name
+        f"mqueue_{name}": f"/proc/sys/fs/mqueue/{name}"
         for name in ("queues_max", "msg_max", "msgsize_max", "msg_default", "msgsize_default")
     },
 }
@@ -27,17 +27,17 @@ CREATE, KEY = 0o1600, 7
 
 
 def msgget(key: int = KEY, flags: int = CREATE) -> int:
-    """The ID of a message queue: msgget(2)."""
+    """The ID of a message queue."""
     return checked(libc.msgget(key, flags))
 
 
 def semget(key: int = KEY, flags: int = CREATE) -> int:
-    """The ID of a set of one semaphore: semget(2)."""
+    """The ID of a set of one semaphore."""
     return checked(libc.semget(key, 1, flags))
 
 
 def shmget(key: int = KEY, flags: int = CREATE) -> int:
-    """The ID of a shared memory segment of one page: shmget(2)."""
+    """The ID of a shared memory segment of one page."""
     return checked(libc.shmget(key, ctypes.c_size_t(4096), flags))
 
 
@@ -61,7 +61,7 @@ def _change(name: str) -> None:
     try:
         write(path, _OTHER.get(name, "255"))
     except PermissionError:
-        raise Unmeasured("only the host's root may write %s on this kernel" % path) from None
+        raise Unmeasured(f"only the host's root may write {path} on this kernel") from None
 
 
 @facts("ipc.{}_in_new_namespace", {name: name for name in SYSCTLS})
@@ -74,7 +74,7 @@ def in_new_namespace(name: str) -> str:
     _change(name)
     changed = read(SYSCTLS[name])
     if changed == before:
-        raise RuntimeError("%s did not change" % name)
+        raise RuntimeError(f"{name} did not change")
     unshare(NEWIPC)
     return {before: "reset", changed: "inherited"}.get(read(SYSCTLS[name]), "other")
 
@@ -88,7 +88,7 @@ def crosses(name: str) -> bool:
 
 
 @facts("ipc.{}_crosses", OBJECTS)
-def object_crosses(get: Callable[..., int]) -> List[str]:
+def object_crosses(get: Callable[..., int]) -> list[str]:
     """What a child says to the key of a {} made here: without and with an IPC namespace of its own.
 
     Source: ipc_namespaces(7).
@@ -111,7 +111,7 @@ def beyond_limit(limit: str, get: Callable[..., int]) -> str:
     try:
         write(SYSCTLS[limit], "0")
     except PermissionError:
-        raise Unmeasured("only the host's root may write %s on this kernel" % limit) from None
+        raise Unmeasured(f"only the host's root may write {limit} on this kernel") from None
     return outcome(get)
 
 
@@ -135,12 +135,12 @@ QUEUE_NAMES = {"empty": b"", "plain": b"q", "slash": b"a/b", "longest": b"q" * 2
 
 @facts("ipc.posix_queue_name_{}", QUEUE_NAMES)
 def posix_queue_name(name: bytes) -> str:
-    """What mq_open(2) says to a queue's name that is {}. Source: mq_overview(7), Queue names; mq_open(3)."""
+    """What mq_open(2) says to a queue's name that is {words}. Source: mq_overview(7), Queue names; mq_open(3)."""
     return outcome(_mq_open, name)
 
 
 @fact("ipc.posix_queue_crosses")
-def posix_queue_crosses() -> List[str]:
+def posix_queue_crosses() -> list[str]:
     """What a child says to removing a queue made here: with and without an IPC namespace of its own.
 
     Source: ipc_namespaces(7).

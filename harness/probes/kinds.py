@@ -7,7 +7,7 @@ import signal
 from typing import Callable
 
 from harness.probes.children import clone3, held_in_new, identity, in_child, namespace, read, write
-from harness.probes.credentials import become_ordinary
+from harness.probes.credentials import drop_capabilities
 from harness.probes.mounts import BIND, workspace
 from harness.probes.registry import facts
 from harness.probes.syscalls import KINDS, NEWTIME, call, mount, outcome, setns, unshare, word
@@ -15,13 +15,16 @@ from harness.probes.syscalls import KINDS, NEWTIME, call, mount, outcome, setns,
 KIND = {kind: kind for kind in KINDS}
 FLAG = {kind: (kind, flag) for kind, flag in KINDS.items()}
 _FIRST_DYNAMIC = 0xF0000000
-_LIMITS = {kind: "max_%s_namespaces" % kind for kind in KINDS}
+_LIMITS = {kind: f"max_{kind}_namespaces" for kind in KINDS}
 
 
 @facts("{}.is_there", KIND, place="host")
 def is_there(kind: str) -> bool:
-    """Whether the kernel knows namespaces of the kind {}. Source: namespaces(7), The /proc/pid/ns/ directory."""
-    return os.path.exists("/proc/self/ns/%s" % kind)
+    """Whether the kernel knows namespaces of the kind {}.
+
+    Source: namespaces(7), The /proc/pid/ns/ directory.
+    """
+    return os.path.exists(f"/proc/self/ns/{kind}")
 
 
 @facts("{}.initial_inode", KIND, place="host")
@@ -44,7 +47,7 @@ def new_by_unshare(kind: str, flag: int) -> str:
 
     def inside() -> str:
         unshare(flag)
-        return in_child(_compare, before, kind)
+        return str(in_child(_compare, before, kind))
 
     return word(in_child, inside)
 
@@ -84,13 +87,13 @@ def _compare(before: str, kind: str) -> str:
     return "same" if identity(kind) == before else "new"
 
 
-@facts("{}.made_by_ordinary_user", FLAG)
-def made_by_ordinary_user(kind: str, flag: int) -> str:
+@facts("{}.made_without_capabilities", FLAG)
+def made_without_capabilities(kind: str, flag: int) -> str:
     """What unshare(2) with the flag of {} says to a user without capabilities.
 
     Source: unshare(2), ERRORS.
     """
-    become_ordinary()
+    drop_capabilities()
     return outcome(unshare, flag)
 
 
@@ -109,7 +112,7 @@ def setns_own(kind: str, flag: int) -> str:
 
 @facts("{}.setns_wrong_type", FLAG)
 def setns_wrong_type(kind: str, flag: int) -> str:
-    """What setns(2) says to a descriptor of a {} namespace and the flag of another kind.
+    """What setns(2) says to a descriptor of a namespace of the kind {} and another kind's flag.
 
     Source: setns(2), ERRORS.
     """
@@ -129,21 +132,24 @@ def setns_by_pidfd(kind: str, flag: int) -> str:
         return outcome(in_child, setns, target, flag)
 
 
-@facts("{}.setns_by_ordinary_user", FLAG)
-def setns_by_ordinary_user(kind: str, flag: int) -> str:
+@facts("{}.setns_without_capabilities", FLAG)
+def setns_without_capabilities(kind: str, flag: int) -> str:
     """What setns(2) says to a user without capabilities who enters a new {} namespace of root's.
 
     Source: setns(2), ERRORS.
     """
     with held_in_new(kind) as pid, namespace(kind, pid) as descriptor:
-        become_ordinary()
+        drop_capabilities()
         return outcome(setns, descriptor, flag)
 
 
 @facts("{}.count_in_new_user_namespace", KIND)
 def count_in_new_user_namespace(kind: str) -> int:
-    """The limit on {} namespaces in a new user namespace. Source: namespaces(7), The /proc/sys/user directory."""
-    return int(read("/proc/sys/user/%s" % _LIMITS[kind]))
+    """The limit on {} namespaces in a new user namespace.
+
+    Source: namespaces(7), The /proc/sys/user directory.
+    """
+    return int(read(f"/proc/sys/user/{_LIMITS[kind]}"))
 
 
 @facts("{}.one_too_many", FLAG)
@@ -152,7 +158,7 @@ def one_too_many(kind: str, flag: int) -> str:
 
     Source: namespaces(7), The /proc/sys/user directory; unshare(2), ERRORS.
     """
-    write("/proc/sys/user/%s" % _LIMITS[kind], "0")
+    write(f"/proc/sys/user/{_LIMITS[kind]}", "0")
     return outcome(unshare, flag)
 
 
@@ -165,4 +171,4 @@ def kept_by_bind_mount(kind: str) -> str:
     workspace()
     os.close(os.open("kept", os.O_CREAT | os.O_WRONLY))
     with held_in_new(kind) as pid:
-        return outcome(mount, "/proc/%d/ns/%s" % (pid, kind), "kept", "", BIND)
+        return outcome(mount, f"/proc/{pid}/ns/{kind}", "kept", "", BIND)

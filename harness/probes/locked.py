@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Tuple
+from typing import Any
 
 from harness.probes.children import in_new_user_namespace
 from harness.probes.mounts import (
@@ -46,8 +46,8 @@ ACTS = {
 
 
 @facts("mount.locked_{}", {name: (act,) for name, act in ACTS.items()})
-def locked(act: Tuple[Any, ...]) -> str:
-    """What the kernel says to this on a mount that came from a more privileged namespace: {}.
+def locked(act: tuple[Any, ...]) -> str:
+    """What the kernel says to this on a mount that came from a more privileged namespace: {words}.
 
     Source: mount_namespaces(7), Restrictions on mount namespaces.
     """
@@ -82,7 +82,10 @@ def locked_flag(flag: int) -> str:
 
 @fact("mount.locked_root_umount")
 def locked_root_umount() -> str:
-    """What umount2(2) says to a lazy unmount of the root of a less privileged namespace. Source: umount(2), ERRORS."""
+    """What umount2(2) says to a lazy unmount of the root of a less privileged namespace.
+
+    Source: umount(2), ERRORS.
+    """
     return str(in_new_user_namespace(outcome, umount, "/", DETACH, flags=NEWNS))
 
 
@@ -106,7 +109,10 @@ def locked_copy_umount() -> str:
 
 @fact("mount.locked_copies_umount_as_one")
 def locked_copies_umount_as_one() -> str:
-    """What umount2(2) says to the whole of such a recursive bind. Source: mount_namespaces(7), Restrictions."""
+    """What umount2(2) says to the whole of such a recursive bind.
+
+    Source: mount_namespaces(7), Restrictions.
+    """
 
     def copy_and_umount() -> None:
         mount("m", "target", "", BIND | REC)

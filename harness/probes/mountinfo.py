@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, List
+from typing import Callable
 
 from harness.probes.children import in_child, read
-from harness.probes.credentials import become_ordinary
+from harness.probes.credentials import drop_capabilities
 from harness.probes.mounts import (
     BIND,
     DETACH,
@@ -44,7 +44,7 @@ REQUESTS = {
 
 @facts("mount.request_{}", REQUESTS)
 def request(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> str:
-    """What mount(2) says to: {}. Source: mount(2), ERRORS."""
+    """What mount(2) says to: {words}. Source: mount(2), ERRORS."""
     _prepare()
     return outcome(mount, source, target, kind, flags, data)
 
@@ -70,7 +70,7 @@ UMOUNTS = {
 
 @facts("mount.umount_{}", UMOUNTS)
 def umount_request(target: str, flags: int) -> str:
-    """What umount2(2) says to: {}. Source: umount(2), ERRORS."""
+    """What umount2(2) says to: {words}. Source: umount(2), ERRORS."""
     _prepare()
     if target == ".":
         os.chdir("m")
@@ -79,17 +79,20 @@ def umount_request(target: str, flags: int) -> str:
 
 @fact("mount.umount_expire_twice")
 def umount_expire_twice() -> str:
-    """What umount2(2) says to the second MNT_EXPIRE of a mount that nobody used. Source: umount(2), MNT_EXPIRE."""
+    """What umount2(2) says to the second MNT_EXPIRE of a mount that nobody used.
+
+    Source: umount(2), MNT_EXPIRE.
+    """
     _prepare()
     outcome(umount, "m", EXPIRE)
     return outcome(umount, "m", EXPIRE)
 
 
-@facts("mount.{}_by_ordinary_user", {"mount": mount, "umount": umount})
-def by_ordinary_user(function: Callable[..., None]) -> str:
+@facts("mount.{}_without_capabilities", {"mount": mount, "umount": umount})
+def without_capabilities(function: Callable[..., None]) -> str:
     """What {}(2) says to a user without capabilities. Source: mount(2), ERRORS; umount(2), ERRORS."""
     _prepare()
-    become_ordinary()
+    drop_capabilities()
     return outcome(function, *(("none", "m/folder", "tmpfs") if function is mount else ("m",)))
 
 
@@ -97,18 +100,18 @@ PIVOTS = {"new_root_no_mount": "m/folder", "new_root_shared": "shared", "ok": "m
 
 
 @facts("mount.pivot_root_{}", PIVOTS)
-def pivot_root(new_root: str) -> str:
-    """What pivot_root(2) says to: {}. Source: pivot_root(2), ERRORS."""
+def pivot(new_root: str) -> str:
+    """What pivot_root(2) says to: {words}. Source: pivot_root(2), ERRORS."""
     _prepare()
     make("shared", "shared")
     os.makedirs("shared/old")
     os.makedirs("m/old")
-    old = "%s/old" % new_root.replace("/folder", "")
+    old = "{}/old".format(new_root.replace("/folder", ""))
     return outcome(call, "pivot_root", new_root.encode(), old.encode())
 
 
 @fact("mount.mountinfo_order")
-def mountinfo_order() -> List[str]:
+def mountinfo_order() -> list[str]:
     """The order in which mountinfo lists a, then b, then a/c, mounted in this order: as a tree or by age.
 
     Source: proc_pid_mountinfo(5), whose text promises none; fs/namespace.c, m_next().
@@ -119,18 +122,19 @@ def mountinfo_order() -> List[str]:
     return [found.point[len(WORKSPACE) + 1 :] for found in table() if found.point.startswith(WORKSPACE + "/")]
 
 
-@fact("mount.mountinfo_escapes")
-def mountinfo_escapes() -> List[str]:
-    """The characters of a mount point, of all in ASCII, that mountinfo writes as octal numbers.
+@facts("mount.mountinfo_escapes_in_{}", {"mount_point": True, "source": False})
+def mountinfo_escapes(in_point: bool) -> list[str]:
+    """The characters of ASCII that mountinfo writes as octal numbers in the field: {words}.
 
     Source: proc_pid_mountinfo(5); fs/proc_namespace.c, mangle().
     """
     workspace()
     name = "".join(chr(code) for code in range(1, 128) if chr(code) != "/")
-    os.mkdir(name)
-    mount("none", name, "tmpfs")
+    point, source = (name, "none") if in_point else ("m", name)
+    os.mkdir(point)
+    mount(source, point, "tmpfs")
     line = read("/proc/self/mountinfo").split("\n")[-1]
-    return [repr(chr(code)) for code in range(1, 128) if "\\%03o" % code in line]
+    return [repr(chr(code)) for code in range(1, 128) if f"\\{code:03o}" in line]
 
 
 @fact("mount.mountinfo_fields")
@@ -142,18 +146,26 @@ def mountinfo_fields() -> int:
 
 @fact("mount.mountinfo_shows_unreachable")
 def mountinfo_shows_unreachable() -> bool:
-    """Whether mountinfo lists mounts outside of the root that chroot(2) set. Source: proc_pid_mountinfo(5)."""
+    """Whether mountinfo lists mounts outside of the root that chroot(2) set.
+
+    Source: proc_pid_mountinfo(5).
+    """
     workspace()
     make("m", "private")
     os.mkdir("m/proc")
     mount("/proc", "m/proc", "", BIND | REC)
     os.chroot("m")
-    return any(found.point not in ("/", "/proc") and not found.point.startswith("/proc/") for found in table())
+    return any(
+        found.point not in ("/", "/proc") and not found.point.startswith("/proc/") for found in table()
+    )
 
 
 @fact("mount.covered_by_own_bind")
 def covered_by_own_bind() -> int:
-    """How many mounts mountinfo lists at a folder that is bound to itself twice. Source: proc_pid_mountinfo(5)."""
+    """How many mounts mountinfo lists at a folder that is bound to itself twice.
+
+    Source: proc_pid_mountinfo(5).
+    """
     workspace()
     make("m", "private")
     mount("m", "m", "", BIND)
@@ -163,7 +175,10 @@ def covered_by_own_bind() -> int:
 
 @fact("mount.seen_in_child_of_same_namespace")
 def seen_in_child_of_same_namespace() -> bool:
-    """Whether a child without a mount namespace of its own sees a later mount. Source: mount_namespaces(7)."""
+    """Whether a child without a mount namespace of its own sees a later mount.
+
+    Source: mount_namespaces(7).
+    """
     workspace()
     in_child(make, "m", "private")
     return any(found.point == WORKSPACE + "/m" for found in table())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import List, NamedTuple
+from typing import NamedTuple
 
 from harness.probes.children import read
 from harness.probes.syscalls import mount
@@ -13,7 +13,7 @@ BIND, MOVE, REC, STRICTATIME = 0x1000, 0x2000, 0x4000, 1 << 24
 UNBINDABLE, PRIVATE, SLAVE, SHARED = 1 << 17, 1 << 18, 1 << 19, 1 << 20
 DETACH, EXPIRE = 2, 4
 
-WORKSPACE = "/tmp"  # noqa: S108 - what lies there is covered, in the sandbox alone
+WORKSPACE = "/tmp"
 
 STATES = {
     "shared": ["shared", "peer"],
@@ -36,7 +36,7 @@ class Mount(NamedTuple):
     root: str
     point: str
     options: str
-    tags: List[str]
+    tags: list[str]
 
     @property
     def propagation(self) -> str:
@@ -56,10 +56,10 @@ def workspace() -> None:
     os.chdir(WORKSPACE)
 
 
-def table(process: object = "self") -> List[Mount]:
+def table(process: object = "self") -> list[Mount]:
     """The mounts that a process sees, in mountinfo's order."""
     found = []
-    for line in read("/proc/%s/mountinfo" % process).splitlines():
+    for line in read(f"/proc/{process}/mountinfo").split("\n"):
         id_, parent, _, root, point, options, *tags = line.split(" - ")[0].split(" ")
         found.append(Mount(int(id_), int(parent), root, point, options, tags))
     return found
@@ -71,7 +71,7 @@ def at(point: str, process: object = "self") -> Mount:
     Raises:
         StopIteration: nothing is mounted there.
     """
-    here = [found for found in table(process) if found.point == "%s/%s" % (WORKSPACE, point)]
+    here = [found for found in table(process) if found.point == f"{WORKSPACE}/{point}"]
     parents = {found.parent for found in here}
     return next(found for found in here if found.id not in parents)
 

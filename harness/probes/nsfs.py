@@ -1,15 +1,22 @@
-"""What ioctl(2) tells of a namespace's file descriptor. Source of all: ioctl_nsfs(2), include/uapi/linux/nsfs.h."""
+"""What ioctl(2) tells of a namespace's file descriptor."""
 
 from __future__ import annotations
 
 import ctypes
 import fcntl
 import os
-from typing import Callable, Dict, Tuple
 
-from harness.probes.children import held, held_in_new, identity, in_child, map_root, namespace
-from harness.probes.registry import Unmeasured, facts
-from harness.probes.syscalls import KINDS, NEWPID, NEWUSER, NEWUTS, call, checked, libc, outcome, unshare, word
+from harness.probes.children import held, held_in_new, identity, namespace
+from harness.probes.registry import facts
+from harness.probes.syscalls import (
+    KINDS,
+    NEWPID,
+    call,
+    checked,
+    libc,
+    outcome,
+    word,
+)
 
 GET_USERNS, GET_PARENT, GET_NSTYPE, GET_OWNER_UID = 0xB701, 0xB702, 0xB703, 0xB704
 GET_MNTNS_ID, GET_ID, MNT_GET_INFO = 0x8008B705, 0x8008B70D, 0x8010B70A
@@ -46,7 +53,7 @@ def _related(kind: str, question: int) -> str:
     """The namespace whose descriptor an ioctl on a child's new namespace returns, as ``own`` or ``other``."""
     with held_in_new(kind) as pid, namespace(kind, pid) as descriptor:
         answer = checked(libc.ioctl(descriptor, ctypes.c_ulong(question)))
-        found = os.readlink("/proc/self/fd/%d" % answer)
+        found = os.readlink(f"/proc/self/fd/{answer}")
         return "own" if found in (identity("user"), identity(kind)) else "other"
 
 
@@ -80,17 +87,17 @@ def nsfs_parent_unseen(kind: str) -> str:
 
 @facts("{}.nsfs_type", KIND)
 def nsfs_type(kind: str) -> str:
-    """The CLONE_NEW* flag that NS_GET_NSTYPE gives of a {} namespace.
+    """The CLONE_NEW* flag that NS_GET_NSTYPE gives of a namespace of the kind {}.
 
     Source: ioctl_nsfs(2), Discovering the namespace type.
     """
     with namespace(kind) as descriptor:
-        return word(lambda: "%#x" % checked(libc.ioctl(descriptor, ctypes.c_ulong(GET_NSTYPE))))
+        return word(lambda: f"{checked(libc.ioctl(descriptor, ctypes.c_ulong(GET_NSTYPE))):#x}")
 
 
 @facts("{}.nsfs_owner_uid", KIND)
 def nsfs_owner_uid(kind: str) -> str:
-    """The user ID that NS_GET_OWNER_UID gives of a {} namespace that root made.
+    """The user ID that NS_GET_OWNER_UID gives of a namespace that root made, of the kind {}.
 
     Source: ioctl_nsfs(2), Discovering the owner of a user namespace.
     """
@@ -99,19 +106,19 @@ def nsfs_owner_uid(kind: str) -> str:
 
 @facts("{}.nsfs_id", KIND)
 def nsfs_id(kind: str) -> str:
-    """What NS_GET_ID says of a {} namespace. Source: include/uapi/linux/nsfs.h, NS_GET_ID."""
+    """What NS_GET_ID says of a namespace of the kind {}. Source: include/uapi/linux/nsfs.h, NS_GET_ID."""
     return outcome(_ask, kind, GET_ID)
 
 
 @facts("{}.nsfs_mount_namespace_id", KIND)
 def nsfs_mount_namespace_id(kind: str) -> str:
-    """What NS_GET_MNTNS_ID says of a {} namespace. Source: include/uapi/linux/nsfs.h, NS_GET_MNTNS_ID."""
+    """What NS_GET_MNTNS_ID says of a namespace of the kind {}. Source: include/uapi/linux/nsfs.h, NS_GET_MNTNS_ID."""
     return outcome(_ask, kind, GET_MNTNS_ID)
 
 
 @facts("{}.nsfs_mount_info", KIND)
 def nsfs_mount_info(kind: str) -> str:
-    """What NS_MNT_GET_INFO says of a {} namespace. Source: include/uapi/linux/nsfs.h, struct mnt_ns_info."""
+    """What NS_MNT_GET_INFO says of a namespace of the kind {}. Source: include/uapi/linux/nsfs.h, struct mnt_ns_info."""
     return outcome(_ask, kind, MNT_GET_INFO)
 
 
@@ -139,7 +146,7 @@ def pidfd_get_namespace(number: int) -> str:
 
 @facts("{}.nsfs_handle", KIND)
 def nsfs_handle(kind: str) -> str:
-    """What name_to_handle_at(2) says of the file of a {} namespace.
+    """What name_to_handle_at(2) says of the file of a namespace of the kind {}.
 
     Source: name_to_handle_at(2), ERRORS; include/uapi/linux/nsfs.h, struct nsfs_file_handle.
     """

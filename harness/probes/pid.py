@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from typing import Any, List
+from typing import Any
 
 from harness.probes.children import held, identity, in_child, in_new_user_namespace, namespace, read, write
 from harness.probes.registry import fact, facts
@@ -20,7 +20,10 @@ def first() -> int:
 
 @fact("pid.parent_of_first")
 def parent_of_first() -> int:
-    """The PID that the first process of a PID namespace sees as its parent's. Source: pid_namespaces(7), Nesting."""
+    """The PID that the first process of a PID namespace sees as its parent's.
+
+    Source: pid_namespaces(7), Nesting.
+    """
     return int(in_child(os.getppid, flags=NEWPID))
 
 
@@ -31,17 +34,16 @@ def numbers_in_status() -> int:
     Source: proc_pid_status(5), NSpid.
     """
     with held(NEWPID) as pid:
-        lines = read("/proc/%d/status" % pid).splitlines()
+        lines = read(f"/proc/{pid}/status").splitlines()
         return len(next(line for line in lines if line.startswith("NSpid:")).split()) - 1
 
 
-def _nest(flag: int) -> List[Any]:
+def _nest(flag: int) -> list[Any]:
     """Go one level down in a child, and so on; the number of levels below and the errno at the bottom."""
     try:
-        if flag == NEWUSER:
-            below = in_new_user_namespace(_nest, flag)
-        else:
-            below = in_child(_nest, flag, flags=flag)
+        # Root must be mapped before it may make the next user namespace.
+        enter, flags = (in_new_user_namespace, 0) if flag == NEWUSER else (in_child, flag)
+        below = enter(_nest, flag, flags=flags)
     except OSError as error:
         return [0, errno.errorcode[error.errno or 0]]
     return [below[0] + 1, below[1]]
@@ -61,13 +63,19 @@ def levels_below_host(flag: int) -> int:
 
 @facts("{}.one_level_too_many", NESTED)
 def one_level_too_many(flag: int) -> str:
-    """What is said to one more {} namespace below the deepest. Source: clone(2), ERRORS; user_namespaces(7)."""
+    """What is said to one more {} namespace below the deepest.
+
+    Source: clone(2), ERRORS; user_namespaces(7).
+    """
     return str(_nest(flag)[1])
 
 
 @fact("pid.unshare_twice")
 def unshare_twice() -> str:
-    """What the second unshare(CLONE_NEWPID) of a process says. Source: unshare(2), ERRORS; pid_namespaces(7)."""
+    """What the second unshare(CLONE_NEWPID) of a process says.
+
+    Source: unshare(2), ERRORS; pid_namespaces(7).
+    """
     unshare(NEWPID)
     return outcome(unshare, NEWPID)
 
@@ -92,13 +100,16 @@ def setns_ancestor() -> str:
 
 @fact("pid.setns_sibling")
 def setns_sibling() -> str:
-    """What setns(2) says to a PID namespace that is neither below nor the caller's. Source: setns(2), ERRORS."""
+    """What setns(2) says to a PID namespace that is neither below nor the caller's.
+
+    Source: setns(2), ERRORS.
+    """
     with held(NEWPID) as pid, namespace("pid", pid) as descriptor:
         return outcome(in_child, setns, descriptor, NEWPID, flags=NEWPID)
 
 
 @fact("pid.setns_descendant")
-def setns_descendant() -> "list[str]":
+def setns_descendant() -> list[str]:
     """What setns(2) into a child's PID namespace changes: the caller's, its children's. Source: setns(2)."""
     before = identity("pid")
     with held(NEWPID) as pid, namespace("pid", pid) as descriptor:
@@ -117,7 +128,10 @@ def for_children_before_first_child() -> str:
 
 @fact("pid.signal_from_inside")
 def signal_from_inside() -> bool:
-    """Whether init survives SIGKILL from its own namespace. Source: pid_namespaces(7), The namespace init process."""
+    """Whether init survives SIGKILL from its own namespace.
+
+    Source: pid_namespaces(7), The namespace init process.
+    """
     return bool(in_child(_kill_own_init, flags=NEWPID))
 
 
@@ -140,7 +154,10 @@ def signal_from_outside() -> str:
 
 @fact("pid.orphan_is_adopted_by")
 def orphan_is_adopted_by() -> int:
-    """The PID of an orphan's new parent in a new PID namespace. Source: pid_namespaces(7), Adoption of orphans."""
+    """The PID of an orphan's new parent in a new PID namespace.
+
+    Source: pid_namespaces(7), Adoption of orphans.
+    """
     return int(in_child(_orphan, flags=NEWPID))
 
 
@@ -173,6 +190,9 @@ def last_in_new_namespace() -> int:
 
 @fact("pid.next_chosen_by_ns_last_pid")
 def next_chosen_by_ns_last_pid() -> int:
-    """The PID of a child made after 499 was written to ns_last_pid. Source: pid_namespaces(7), /proc files."""
+    """The PID of a child made after 499 was written to ns_last_pid.
+
+    Source: pid_namespaces(7), /proc files.
+    """
     write("/proc/sys/kernel/ns_last_pid", "499")
     return int(in_child(os.getpid))

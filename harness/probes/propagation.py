@@ -20,17 +20,20 @@ from harness.probes.mounts import (
     workspace,
 )
 from harness.probes.registry import fact, facts
-from harness.probes.syscalls import NEWNS, mount, outcome, umount, word
+from harness.probes.syscalls import NEWNS, mount, outcome, umount
 
 STATE = {state: state for state in STATES}
 PARENTS = ("shared", "private")
-MAKE = {"%s_of_%s" % (command, state): (command, state) for command in FLAGS for state in STATES}
-ONTO = {"%s_on_%s" % (state, parent): (state, parent) for state in STATES for parent in PARENTS}
+MAKE = {f"{command}_of_{state}": (command, state) for command in FLAGS for state in STATES}
+ONTO = {f"{state}_on_{parent}": (state, parent) for state in STATES for parent in PARENTS}
 
 
 @facts("mount.make_{}", MAKE)
 def make_state(command: str, state: str) -> str:
-    """The propagation type after --make-{}. Source: sharedsubtree.rst, 3) Setting mount states; 5d) state table."""
+    """The propagation type after --make-{words}.
+
+    Source: sharedsubtree.rst, 3) Setting mount states; 5d) state table.
+    """
     workspace()
     make("m", state)
     mount("", "m", "", FLAGS[command])
@@ -76,7 +79,7 @@ def _target(parent: str) -> None:
 
 @facts("mount.bind_{}", ONTO)
 def bind_state(state: str, parent: str) -> str:
-    """The propagation type of a bind mount's copy, as source and parent are: {}, or the errno.
+    """The propagation type of a bind mount's copy, as source and parent are: {words}, or the errno.
 
     Source: sharedsubtree.rst, 5a) Bind semantics.
     """
@@ -89,13 +92,16 @@ def bind_state(state: str, parent: str) -> str:
 
 @facts("mount.bind_seen_by_peer_{}", STATE)
 def bind_seen_by_peer(state: str) -> str:
-    """What a peer of the parent has after a bind mount whose source is {}. Source: sharedsubtree.rst, 5a)."""
+    """What a peer of the parent has after a bind mount whose source is {words}. Source: sharedsubtree.rst, 5a)."""
     return _received(state, "peer/point")
 
 
 @facts("mount.bind_seen_by_slave_{}", STATE)
 def bind_seen_by_slave(state: str) -> str:
-    """What a slave of the parent has after a bind mount whose source is {}. Source: sharedsubtree.rst, 5a)."""
+    """What a slave of the parent has after a bind mount whose source is {words}.
+
+    Source: sharedsubtree.rst, 5a).
+    """
     return _received(state, "receiver/point")
 
 
@@ -109,19 +115,23 @@ def _received(state: str, point: str) -> str:
 
 @facts("mount.move_{}", ONTO)
 def move_state(state: str, parent: str) -> str:
-    """The propagation type of a mount after a move, as it and its new parent were: {}, or the errno.
+    """The propagation type of a mount after a move, as it and its new parent were: {words}, or the errno.
 
     Source: sharedsubtree.rst, 5c) Move semantics.
     """
     workspace()
     make("m", state)
     _target(parent)
-    return word(lambda: (mount("m", "parent/point", "", MOVE), state_at("parent/point"))[1])
+    failure = outcome(mount, "m", "parent/point", "", MOVE)
+    return state_at("parent/point") if failure == "ok" else failure
 
 
 @fact("mount.move_from_shared_parent")
 def move_from_shared_parent() -> str:
-    """What mount(2) says to a move of a mount whose parent is shared. Source: sharedsubtree.rst, 5c); mount(2)."""
+    """What mount(2) says to a move of a mount whose parent is shared.
+
+    Source: sharedsubtree.rst, 5c); mount(2).
+    """
     workspace()
     _target("shared")
     mount("none", "parent/point", "tmpfs")
@@ -198,7 +208,10 @@ def umount_spares_copy_with_child(where: str) -> str:
 
 @fact("mount.detached_tree_reaches_peer")
 def detached_tree_reaches_peer() -> str:
-    """What a lazily unmounted tree leaves of its copy on a peer of the parent. Source: sharedsubtree.rst, 5f)."""
+    """What a lazily unmounted tree leaves of its copy on a peer of the parent.
+
+    Source: sharedsubtree.rst, 5f).
+    """
     workspace()
     _target("shared")
     mount("none", "parent/point", "tmpfs")

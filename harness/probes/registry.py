@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Tuple, TypeVar
+from typing import Any, Callable, Iterator, NamedTuple, TypeVar
 
 MODULES = {
     "kinds": ["kinds"],
@@ -18,7 +18,7 @@ MODULES = {
     "net": ["net"],
     "cgroup": ["cgroup"],
     "mount": ["propagation", "locked", "mountinfo"],
-    "mountapi": ["mountapi", "statmount"],
+    "mountapi": ["mountapi", "detached", "statmount"],
     "proc": ["proc"],
     "sysctl": ["sysctls"],
 }
@@ -32,18 +32,18 @@ class Probe(NamedTuple):
 
     name: str
     function: Callable[..., Any]
-    arguments: Tuple[Any, ...]
+    arguments: tuple[Any, ...]
     place: str
     """Where it runs: a word of ``harness.probes.sandbox``."""
     meaning: str
     source: str
 
 
-class Unmeasured(Exception):  # noqa: N818 - not an error: the host's user may not find this out
+class Unmeasured(Exception):  # noqa: N818 - not an error: the user may not find this out
     """The host does not let its user measure this; says why."""
 
 
-REGISTRY: Dict[str, Probe] = {}
+REGISTRY: dict[str, Probe] = {}
 
 
 def fact(name: str, place: str = "sandbox") -> Callable[[Function], Function]:
@@ -51,8 +51,11 @@ def fact(name: str, place: str = "sandbox") -> Callable[[Function], Function]:
     return _register(place, {name: ("", ())})
 
 
-def facts(pattern: str, cases: Dict[str, Any], place: str = "sandbox") -> Callable[[Function], Function]:
-    """Register a function for each case: its name for ``{}`` in pattern and docstring, its value as argument."""
+def facts(pattern: str, cases: dict[str, Any], place: str = "sandbox") -> Callable[[Function], Function]:
+    """Register a function for each case: its name for ``{}`` in the pattern, its value as argument.
+
+    In the docstring ``{}`` is the case's name too, and ``{words}`` the same as words.
+    """
     return _register(
         place,
         {
@@ -62,11 +65,11 @@ def facts(pattern: str, cases: Dict[str, Any], place: str = "sandbox") -> Callab
     )
 
 
-def _register(place: str, named: Dict[str, Tuple[str, Tuple[Any, ...]]]) -> Callable[[Function], Function]:
+def _register(place: str, named: dict[str, tuple[str, tuple[Any, ...]]]) -> Callable[[Function], Function]:
     def register(function: Function) -> Function:
         for name, (case, arguments) in named.items():
             if name in REGISTRY:
-                raise ValueError("two probes for the fact %s" % name)
+                raise ValueError(f"two probes for the fact {name}")
             meaning, source = documented(function.__doc__ or "", case)
             REGISTRY[name] = Probe(name, function, arguments, place, meaning, source)
         return function
@@ -74,7 +77,7 @@ def _register(place: str, named: Dict[str, Tuple[str, Tuple[Any, ...]]]) -> Call
     return register
 
 
-def documented(docstring: str, case: str = "") -> Tuple[str, str]:
+def documented(docstring: str, case: str = "") -> tuple[str, str]:
     """Meaning and source of a probe, from its docstring.
 
     Raises:
@@ -82,14 +85,15 @@ def documented(docstring: str, case: str = "") -> Tuple[str, str]:
     """
     found = re.fullmatch(r"(.+?) Source: (.+)\.", " ".join(docstring.split()))
     if found is None:
-        raise ValueError("a probe's docstring reads 'Meaning. Source: …', not %r" % docstring)
-    return found[1].replace("{}", case), found[2].replace("{}", case)
+        raise ValueError(f"a probe's docstring reads 'Meaning. Source: …', not {docstring!r}")
+    words = case.replace("_", " ")
+    return found[1].replace("{}", case).replace("{words}", words), found[2].replace("{}", case)
 
 
-def load(subjects: List[str]) -> Iterator[Probe]:
+def load(subjects: list[str]) -> Iterator[Probe]:
     """The probes of the subjects, in the order in which they stand in the modules."""
     for subject in subjects:
         for module in MODULES[subject]:
-            name = "harness.probes.%s" % module
+            name = f"harness.probes.{module}"
             importlib.import_module(name)
             yield from (probe for probe in REGISTRY.values() if probe.function.__module__ == name)

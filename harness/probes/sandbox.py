@@ -48,7 +48,7 @@ def measure(probe: Probe, limit: float) -> Answer:
     try:
         pid = syscalls.call("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
     except OSError as error:
-        return {"error": "the sandbox can't be made: %s" % error.strerror}
+        return {"error": f"the sandbox can't be made: {error.strerror}"}
     if pid == 0:
         os.close(go)
         _be(probe, flags, waiting, answer)
@@ -102,18 +102,18 @@ def _may_map_groups() -> bool:
 
 def _map_ids(pid: int) -> None:
     """Map root, and others where the host's user may; who may not maps itself (user_namespaces(7))."""
-    chosen = "0 %d 1\n%d %d 1000\n" % (_NOBODY, ORDINARY, _OTHERS)
+    chosen = f"0 {_NOBODY} 1\n{ORDINARY} {_OTHERS} 1000\n"
     try:
         for name in ("gid_map", "uid_map"):
             _write(pid, name, chosen)
     except PermissionError:
         _write(pid, "setgroups", "deny")
-        _write(pid, "gid_map", "0 %d 1\n" % os.getegid())
-        _write(pid, "uid_map", "0 %d 1\n" % os.geteuid())
+        _write(pid, "gid_map", f"0 {os.getegid()} 1\n")
+        _write(pid, "uid_map", f"0 {os.geteuid()} 1\n")
 
 
 def _write(pid: int, name: str, content: str) -> None:
-    with open("/proc/%d/%s" % (pid, name), "w") as file:
+    with open(f"/proc/{pid}/{name}", "w") as file:
         file.write(content)
 
 
@@ -122,8 +122,8 @@ def _ask(probe: Probe) -> Answer:
         return {"value": probe.function(*probe.arguments)}
     except Unmeasured as reason:
         return {"unmeasured": str(reason)}
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
-        return {"error": "%s: %s" % (type(error).__name__, error)}
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
 
 
 def _hear(answers: int, limit: float) -> bytes:
@@ -143,8 +143,8 @@ def _judge(said: bytes, status: int, limit: float) -> Answer:
     except ValueError:
         pass
     else:
-        return answer if isinstance(answer, dict) else {"error": "said %r" % said}
+        return answer if isinstance(answer, dict) else {"error": f"said {said!r}"}
     if os.WIFEXITED(status):
         return {"error": "ended without an answer"}
     name = signal.Signals(os.WTERMSIG(status)).name
-    return {"error": "no answer in %g s" % limit if name == "SIGKILL" else "ended by %s" % name}
+    return {"error": f"no answer in {limit:g} s" if name == "SIGKILL" else f"ended by {name}"}

@@ -9,14 +9,14 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 # Not CDLL: a raw clone(2) must not happen while the interpreter's lock is given away.
 libc = ctypes.PyDLL(None, use_errno=True)
 
 _X86_64 = {"clone": 56, "pivot_root": 155, "mq_open": 240, "mq_unlink": 241, "keyctl": 250, "getcpu": 309}
 _GENERIC = {"clone": 220, "pivot_root": 41, "mq_open": 180, "mq_unlink": 181, "keyctl": 219, "getcpu": 168}
-_OLD: Dict[str, Dict[str, int]] = {
+_OLD: dict[str, dict[str, int]] = {
     "x86_64": _X86_64,
     **dict.fromkeys(("aarch64", "riscv64", "loongarch64"), _GENERIC),
 }
@@ -100,37 +100,37 @@ def word(function: Callable[..., Any], *arguments: Any) -> str:
 
 
 def unshare(flags: int) -> None:
-    """Leave the namespaces of these flags for new ones: unshare(2)."""
+    """Leave the namespaces of these flags for new ones."""
     checked(libc.unshare(ctypes.c_int(flags)))
 
 
 def setns(descriptor: int, flags: int = 0) -> None:
-    """Enter the namespaces that a descriptor stands for: setns(2)."""
+    """Enter the namespaces that a descriptor stands for."""
     checked(libc.setns(descriptor, flags))
 
 
 def sethostname(name: bytes) -> None:
-    """Set the hostname: sethostname(2)."""
+    """Set the hostname."""
     checked(libc.sethostname(name, len(name)))
 
 
 def setdomainname(name: bytes) -> None:
-    """Set the NIS domain name: setdomainname(2)."""
+    """Set the NIS domain name."""
     checked(libc.setdomainname(name, len(name)))
 
 
 def prctl(option: int, *arguments: int) -> int:
-    """Change or read an attribute of this process: prctl(2)."""
+    """Change or read an attribute of this process."""
     padded = [*arguments, 0, 0, 0, 0][:4]
     return checked(libc.prctl(option, *map(ctypes.c_ulong, padded)))
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
-    """Mount, bind, move, or change a mount: mount(2)."""
+    """Mount, bind, move, or change a mount."""
     texts = [text.encode() or None for text in (source, target, kind, data)]
     checked(libc.mount(*texts[:3], ctypes.c_ulong(flags), texts[3]))
 
 
 def umount(target: str, flags: int = 0) -> None:
-    """Unmount what is on top at a path: umount2(2)."""
+    """Unmount what is on top at a path."""
     checked(libc.umount2(target.encode(), flags))

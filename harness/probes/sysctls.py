@@ -35,7 +35,6 @@ NAMES = (
     "kernel.cap_last_cap",
     "kernel.threads-max",
     "fs.mount-max",
-    "fs.binfmt_misc.status",
     "user.max_user_namespaces",
     "user.max_uts_namespaces",
     "net.core.somaxconn",
@@ -63,7 +62,10 @@ def by_namespace_root(path: str) -> str:
 
 @facts("sysctl.{}_by_ordinary_user", PATHS)
 def by_ordinary_user(path: str) -> str:
-    """What opening {} for writing says to a user without capabilities in such namespaces. Source: proc_sys(5)."""
+    """What opening {} for writing says to a user without capabilities in such namespaces.
+
+    Source: proc_sys(5).
+    """
     unshare(NEWNET)
     become_ordinary()
     return _opened(path)
@@ -71,5 +73,8 @@ def by_ordinary_user(path: str) -> str:
 
 @facts("sysctl.{}_by_hosts_user", PATHS, place="host")
 def by_hosts_user(path: str) -> str:
-    """What opening {} for writing says to the user of the host, without any new namespace. Source: proc_sys(5)."""
+    """What opening {} for writing says to the user of the host, without any new namespace.
+
+    Source: proc_sys(5).
+    """
     return _opened(path)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from typing import List
 
 from harness.probes.children import held_in_new, identity, in_child, namespace, read, write
-from harness.probes.credentials import become_ordinary
+from harness.probes.credentials import drop_capabilities
 from harness.probes.programs import output_of
 from harness.probes.registry import fact, facts
 from harness.probes.syscalls import NEWTIME, outcome, setns, unshare
@@ -24,8 +23,11 @@ CLOCKS = {
 
 
 @fact("time.offsets_of_new")
-def offsets_of_new() -> List[str]:
-    """The lines of timens_offsets for a new time namespace. Source: time_namespaces(7), /proc/PID/timens_offsets."""
+def offsets_of_new() -> list[str]:
+    """The lines of timens_offsets for a new time namespace.
+
+    Source: time_namespaces(7), /proc/PID/timens_offsets.
+    """
     unshare(NEWTIME)
     return [" ".join(line.split()) for line in read(OFFSETS).splitlines()]
 
@@ -46,7 +48,7 @@ CONTENTS = {
 
 @facts("time.offset_{}", CONTENTS)
 def offset(content: str) -> str:
-    """What the kernel says to an offset: {}. Source: time_namespaces(7), /proc/PID/timens_offsets."""
+    """What the kernel says to an offset: {words}. Source: time_namespaces(7), /proc/PID/timens_offsets."""
     unshare(NEWTIME)
     return outcome(write, OFFSETS, content + "\n")
 
@@ -65,11 +67,14 @@ def offset_after_first_process() -> str:
     return outcome(write, OFFSETS, "monotonic 86400 0\n")
 
 
-@fact("time.offset_by_ordinary_user")
-def offset_by_ordinary_user() -> str:
-    """What the kernel says to an offset that a user without capabilities writes. Source: time_namespaces(7)."""
+@fact("time.offset_without_capabilities")
+def offset_without_capabilities() -> str:
+    """What the kernel says to an offset that a user without capabilities writes.
+
+    Source: time_namespaces(7).
+    """
     unshare(NEWTIME)
-    become_ordinary()
+    drop_capabilities()
     return outcome(write, OFFSETS, "monotonic 86400 0\n")
 
 
@@ -83,7 +88,7 @@ def is_shifted(clock: int) -> bool:
 
 def _shift() -> None:
     unshare(NEWTIME)
-    write(OFFSETS, "monotonic %d 0\nboottime %d 0\n" % (_DAY, _DAY))
+    write(OFFSETS, f"monotonic {_DAY} 0\nboottime {_DAY} 0\n")
 
 
 @fact("time.uptime_is_shifted")
@@ -99,7 +104,9 @@ def boot_is_shifted() -> bool:
     """Whether btime in /proc/stat shows the boot time's offset. Source: proc_stat(5), btime."""
 
     def boot() -> int:
-        return int(next(line for line in read("/proc/stat").splitlines() if line.startswith("btime")).split()[1])
+        return int(
+            next(line for line in read("/proc/stat").splitlines() if line.startswith("btime")).split()[1]
+        )
 
     before = boot()
     _shift()
@@ -107,7 +114,7 @@ def boot_is_shifted() -> bool:
 
 
 @fact("time.caller_of_unshare")
-def caller_of_unshare() -> List[str]:
+def caller_of_unshare() -> list[str]:
     """What unshare(CLONE_NEWTIME) changes: the caller's own time namespace, its children's.
 
     Source: unshare(2), CLONE_NEWTIME; time_namespaces(7).
@@ -119,7 +126,7 @@ def caller_of_unshare() -> List[str]:
 
 
 @fact("time.caller_of_setns")
-def caller_of_setns() -> List[str]:
+def caller_of_setns() -> list[str]:
     """What setns(2) into a time namespace changes: the caller's own, its children's. Source: setns(2)."""
     with held_in_new("time") as pid, namespace("time", pid) as descriptor:
         wanted = identity("time", pid)
@@ -130,7 +137,10 @@ def caller_of_setns() -> List[str]:
 
 @fact("time.exec_moves_caller")
 def exec_moves_caller() -> bool:
-    """Whether execve(2) moves a process into the namespace that it made for its children. Source: time_namespaces(7)."""
+    """Whether execve(2) moves a process into the namespace that it made for its children.
+
+    Source: time_namespaces(7).
+    """
     before = identity("time")
     shown = output_of(["readlink", "/proc/self/ns/time"], lambda: unshare(NEWTIME))
     return shown != before

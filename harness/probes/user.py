@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Tuple
+from typing import Any
 
 from harness.probes.children import (
     held_in_new,
@@ -91,7 +91,7 @@ def capabilities_ambient() -> bool:
 
 @facts("user.capabilities_after_exec_{}", {"unmapped": False, "mapped": True})
 def capabilities_after_exec(mapped: bool) -> str:
-    """How much of the effective capabilities is left after execve(2) of a user that is {}.
+    """How much of the effective capabilities is left after execve(2) of a user that is {words}.
 
     Source: user_namespaces(7), Capabilities.
     """
@@ -117,7 +117,10 @@ def securebits() -> str:
 
 @fact("user.no_new_privs")
 def no_new_privs() -> str:
-    """Whether no_new_privs is `reset` or `inherited` in a new user namespace. Source: prctl(2), PR_SET_NO_NEW_PRIVS."""
+    """Whether no_new_privs is `reset` or `inherited` in a new user namespace.
+
+    Source: prctl(2), PR_SET_NO_NEW_PRIVS.
+    """
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     unshare(NEWUSER)
     return "inherited" if prctl(PR_GET_NO_NEW_PRIVS) else "reset"
@@ -139,7 +142,7 @@ def session_keyring() -> str:
     return word(compare)
 
 
-_UNPRIVILEGED: Dict[str, Tuple[Any, ...]] = {
+_UNPRIVILEGED: dict[str, tuple[Any, ...]] = {
     "sethostname": (sethostname, b"x"),
     "mount": (mount, "none", "/tmp", "tmpfs"),
     "chroot": (os.chroot, "/"),
@@ -151,8 +154,8 @@ _UNPRIVILEGED: Dict[str, Tuple[Any, ...]] = {
 
 
 @facts("user.root_may_{}", {name: (case,) for name, case in _UNPRIVILEGED.items()})
-def root_may(case: Tuple[Any, ...]) -> str:
-    """What the kernel says to root of a new user namespace that has no other new one: {}.
+def root_may(case: tuple[Any, ...]) -> str:
+    """What the kernel says to root of a new user namespace that has no other new one: {words}.
 
     Source: user_namespaces(7), Effect of capabilities within a user namespace.
     """

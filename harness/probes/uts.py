@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Callable, Dict, Tuple
+from typing import Callable
 
 from harness.probes.children import in_child, in_new_user_namespace, read
-from harness.probes.credentials import become_ordinary
+from harness.probes.credentials import drop_capabilities
 from harness.probes.registry import fact, facts
 from harness.probes.syscalls import NEWUTS, outcome, setdomainname, sethostname, unshare
 
-SETTERS: Dict[str, Tuple[str, Callable[[bytes], None]]] = {
+SETTERS: dict[str, tuple[str, Callable[[bytes], None]]] = {
     "hostname": ("/proc/sys/kernel/hostname", sethostname),
     "domainname": ("/proc/sys/kernel/domainname", setdomainname),
 }
@@ -54,30 +54,31 @@ def in_new_namespace(path: str, setter: Callable[[bytes], None]) -> str:
     return "same" if read(path) == "before" else "other"
 
 
-@facts("uts.{}_crosses", SETTERS)
-def crosses(path: str, setter: Callable[[bytes], None]) -> "list[bool]":
-    """Whether a {} set in a child is seen here: without and with a UTS namespace of the child's own.
-
-    Source: uts_namespaces(7).
-    """
-    seen = []
-    for flags in (0, NEWUTS):
-        setter(b"before")
-        in_child(setter, b"after", flags=flags)
-        seen.append(read(path) == "after")
-    return seen
+CROSSINGS = {
+    f"{name}_{how}": (*setter, flags)
+    for name, setter in SETTERS.items()
+    for how, flags in (("in_same_namespace", 0), ("in_new_namespace", NEWUTS))
+}
 
 
-@facts("uts.{}_set_by_ordinary_user", SETTERS)
-def set_by_ordinary_user(_path: str, setter: Callable[[bytes], None]) -> str:
+@facts("uts.{}_crosses", CROSSINGS)
+def crosses(path: str, setter: Callable[[bytes], None], flags: int) -> bool:
+    """Whether this name, set by a child, is seen here: {words}. Source: uts_namespaces(7)."""
+    setter(b"before")
+    in_child(setter, b"after", flags=flags)
+    return read(path) == "after"
+
+
+@facts("uts.{}_set_without_capabilities", SETTERS)
+def set_without_capabilities(_path: str, setter: Callable[[bytes], None]) -> str:
     """What the kernel says to a user without capabilities who sets the {}. Source: sethostname(2), ERRORS."""
-    become_ordinary()
+    drop_capabilities()
     return outcome(setter, b"x")
 
 
 @facts("uts.{}_set_from_child_user_namespace", SETTERS)
 def set_from_child_user_namespace(_path: str, setter: Callable[[bytes], None]) -> str:
-    """What the kernel says to root of a user namespace below the one that owns the UTS namespace: {}.
+    """What the kernel says to root of a user namespace below the one that owns the UTS namespace: {words}.
 
     Source: user_namespaces(7), Interaction of user namespaces and other types of namespaces.
     """
@@ -86,7 +87,10 @@ def set_from_child_user_namespace(_path: str, setter: Callable[[bytes], None]) -
 
 @fact("uts.release_in_new_namespace")
 def release_in_new_namespace() -> str:
-    """Whether a new namespace shows the `same` kernel release or another. Source: uname(2); uts_namespaces(7)."""
+    """Whether a new namespace shows the `same` kernel release or another.
+
+    Source: uname(2); uts_namespaces(7).
+    """
     before = os.uname().release
     unshare(NEWUTS)
     return "same" if os.uname().release == before else "other"
