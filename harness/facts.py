@@ -96,10 +96,10 @@ def _cell(text: str) -> str:
 
 
 _INTRODUCTION = """\
-A fact is a value that a host is asked for by a probe, a function in `harness/probes/`. Answers of system calls are
-`ok` or the name of the error number. Probes run as root of a sandbox: a new user namespace, whose root is an
-ordinary user of the host, and new namespaces of every other kind but network and time. *Here* is that sandbox. What
-follows a colon at a meaning's end is the case, in the words of the fact's name."""
+A fact is a value that a host is asked for by a probe, a function in `harness/probes/`. Answers of system
+calls are `ok` or the name of the error number. Probes run as root of a sandbox: a new user namespace whose
+root is an ordinary user of the host, and new namespaces of every other kind but network and time. *Here* is
+that sandbox. What follows a colon at a meaning's end is the case, in the words of the fact's name."""
 
 
 if __name__ == "__main__":

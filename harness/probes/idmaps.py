@@ -138,7 +138,10 @@ _SETGROUPS: dict[str, list[tuple[Any, ...]]] = {
 
 @facts("user.setgroups_{}", _SETGROUPS)
 def setgroups(acts: list[tuple[Any, ...]]) -> str:
-    """What the kernel says in a new user namespace to: {words}. Source: user_namespaces(7), The setgroups file."""
+    """What the kernel says in a new user namespace to: {words}.
+
+    Source: user_namespaces(7), The setgroups file.
+    """
     unshare(NEWUSER)
     return [outcome(*act) for act in acts][-1]
 

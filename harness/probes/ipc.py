@@ -51,20 +51,20 @@ def default(path: str) -> str:
     return " ".join(read(path).split())
 
 
-def _change(name: str) -> None:
-    """Write another value to a limit of this IPC namespace.
+def _change(name: str, value: str = "") -> None:
+    """Write another value, if any will do, to a limit of this IPC namespace.
 
     Raises:
-        Unmeasured: root of a user namespace may not write it here.
+        Unmeasured: the host's user may not write it on this kernel.
     """
     path = SYSCTLS[name]
     try:
-        write(path, _OTHER.get(name, "255"))
+        write(path, value or _OTHER.get(name, "255"))
     except PermissionError:
-        raise Unmeasured(f"only the host's root may write {path} on this kernel") from None
+        raise Unmeasured(f"only the machine's root may write {path} on this kernel") from None
 
 
-@facts("ipc.{}_in_new_namespace", {name: name for name in SYSCTLS})
+@facts("ipc.{}_in_new_namespace", {name: name for name in SYSCTLS}, place="root")
 def in_new_namespace(name: str) -> str:
     """Whether {}, once changed, is `inherited` by a new IPC namespace or `reset` there.
 
@@ -79,7 +79,7 @@ def in_new_namespace(name: str) -> str:
     return {before: "reset", changed: "inherited"}.get(read(SYSCTLS[name]), "other")
 
 
-@facts("ipc.{}_crosses", {name: name for name in SYSCTLS})
+@facts("ipc.{}_crosses", {name: name for name in SYSCTLS}, place="root")
 def crosses(name: str) -> bool:
     """Whether {}, changed in a child's new IPC namespace, is changed here too. Source: ipc_namespaces(7)."""
     before = read(SYSCTLS[name])
@@ -105,13 +105,10 @@ def first_id(get: Callable[..., int]) -> int:
     return get()
 
 
-@facts("ipc.{}_beyond_limit", {"queue": ("msgmni", msgget), "segment": ("shmmni", shmget)})
+@facts("ipc.{}_beyond_limit", {"queue": ("msgmni", msgget), "segment": ("shmmni", shmget)}, place="root")
 def beyond_limit(limit: str, get: Callable[..., int]) -> str:
     """What the kernel says to one more {} than the namespace's limit allows. Source: msgget(2); shmget(2)."""
-    try:
-        write(SYSCTLS[limit], "0")
-    except PermissionError:
-        raise Unmeasured(f"only the host's root may write {limit} on this kernel") from None
+    _change(limit, "0")
     return outcome(get)
 
 
@@ -135,7 +132,10 @@ QUEUE_NAMES = {"empty": b"", "plain": b"q", "slash": b"a/b", "longest": b"q" * 2
 
 @facts("ipc.posix_queue_name_{}", QUEUE_NAMES)
 def posix_queue_name(name: bytes) -> str:
-    """What mq_open(2) says to a queue's name that is {words}. Source: mq_overview(7), Queue names; mq_open(3)."""
+    """What mq_open(2) says to a queue's name that is {words}.
+
+    Source: mq_overview(7), Queue names; mq_open(3).
+    """
     return outcome(_mq_open, name)
 
 
@@ -149,11 +149,11 @@ def posix_queue_crosses() -> list[str]:
     return [outcome(in_child, lambda: call("mq_unlink", b"q"), flags=flags) for flags in (NEWIPC, 0)]
 
 
-@fact("ipc.posix_queue_beyond_limit")
+@fact("ipc.posix_queue_beyond_limit", place="root")
 def posix_queue_beyond_limit() -> str:
     """What mq_open(2) says where fs.mqueue.queues_max is 0 and the caller is root of the namespace.
 
     Source: mq_overview(7), /proc interfaces; mq_open(3), ERRORS.
     """
-    write(SYSCTLS["mqueue_queues_max"], "0")
+    _change("mqueue_queues_max", "0")
     return outcome(_mq_open, b"q")

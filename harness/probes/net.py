@@ -7,7 +7,7 @@ import socket
 
 from harness.probes.children import in_child, read, write
 from harness.probes.mounts import workspace
-from harness.probes.registry import fact, facts
+from harness.probes.registry import Unmeasured, fact, facts
 from harness.probes.syscalls import NEWNET, outcome, unshare
 
 SETTINGS = {
@@ -46,6 +46,8 @@ def in_new_namespace(path: str) -> str:
     Source: network_namespaces(7); Documentation/networking/ip-sysctl.rst.
     """
     unshare(NEWNET)
+    if not os.path.exists(path):
+        raise Unmeasured("this kernel has no such setting in a network namespace")
     before = read(path)
     write(path, "1")
     unshare(NEWNET)

@@ -112,13 +112,19 @@ def nsfs_id(kind: str) -> str:
 
 @facts("{}.nsfs_mount_namespace_id", KIND)
 def nsfs_mount_namespace_id(kind: str) -> str:
-    """What NS_GET_MNTNS_ID says of a namespace of the kind {}. Source: include/uapi/linux/nsfs.h, NS_GET_MNTNS_ID."""
+    """What NS_GET_MNTNS_ID says of a namespace of the kind {}.
+
+    Source: include/uapi/linux/nsfs.h, NS_GET_MNTNS_ID.
+    """
     return outcome(_ask, kind, GET_MNTNS_ID)
 
 
 @facts("{}.nsfs_mount_info", KIND)
 def nsfs_mount_info(kind: str) -> str:
-    """What NS_MNT_GET_INFO says of a namespace of the kind {}. Source: include/uapi/linux/nsfs.h, struct mnt_ns_info."""
+    """What NS_MNT_GET_INFO says of a namespace of the kind {}.
+
+    Source: include/uapi/linux/nsfs.h, struct mnt_ns_info.
+    """
     return outcome(_ask, kind, MNT_GET_INFO)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 from typing import Any
 
 from harness.probes.children import held, identity, in_child, in_new_user_namespace, namespace, read, write
 from harness.probes.registry import fact, facts
-from harness.probes.syscalls import NEWPID, NEWUSER, call, outcome, setns, unshare
+from harness.probes.syscalls import NEWPID, NEWUSER, call, error_name, outcome, setns, unshare
 
 
 @fact("pid.first")
@@ -45,7 +44,7 @@ def _nest(flag: int) -> list[Any]:
         enter, flags = (in_new_user_namespace, 0) if flag == NEWUSER else (in_child, flag)
         below = enter(_nest, flag, flags=flags)
     except OSError as error:
-        return [0, errno.errorcode[error.errno or 0]]
+        return [0, error_name(error.errno or 0)]
     return [below[0] + 1, below[1]]
 
 

@@ -92,7 +92,10 @@ def bind_state(state: str, parent: str) -> str:
 
 @facts("mount.bind_seen_by_peer_{}", STATE)
 def bind_seen_by_peer(state: str) -> str:
-    """What a peer of the parent has after a bind mount whose source is {words}. Source: sharedsubtree.rst, 5a)."""
+    """What a peer of the parent has after a bind mount whose source is {words}.
+
+    Source: sharedsubtree.rst, 5a).
+    """
     return _received(state, "peer/point")
 
 

@@ -1,8 +1,9 @@
 """Run a probe in a disposable child and hear its answer; no probe can hang, harm or disturb another.
 
 ``sandbox``: root of a new user namespace and of a new namespace of every kind that it can own, as PID 1. On
-the host that root is an ordinary user, also where the host's user is root, so that nothing of the host can
-change and answers do not depend on who asked. ``host``: a plain child of the host's user, which only looks.
+the host that root is an ordinary user, also where the host's user is root: nothing of the host can change,
+and answers do not depend on who asked. ``root``: the host's user in the same namespaces but the user one,
+for what only the machine's root may do. ``host``: a plain child of the host's user, which only looks.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ FLAGS = {
     | syscalls.NEWCGROUP,
 }
 """Where a probe can run, to the namespaces that are new there."""
+FLAGS["root"] = FLAGS["sandbox"] & ~syscalls.NEWUSER
 
 ORDINARY = 1
 """A user ID in the sandbox that owns nothing, where the host's user could map a second one."""
@@ -44,17 +46,17 @@ def measure(probe: Probe, limit: float) -> Answer:
     """The value of one fact; or why there is none: ``error``, ``unmeasured``."""
     answers, answer = os.pipe()
     waiting, go = os.pipe()
-    flags = FLAGS[probe.place]
+    flags, outside = FLAGS[probe.place], _namespaces()
     try:
         pid = syscalls.call("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
     except OSError as error:
         return {"error": f"the sandbox can't be made: {error.strerror}"}
     if pid == 0:
         os.close(go)
-        _be(probe, flags, waiting, answer)
+        _be(probe, flags, outside, waiting, answer)
     for descriptor in (waiting, answer):
         os.close(descriptor)
-    if flags:
+    if flags & syscalls.NEWUSER:
         _map_ids(pid)
     os.write(go, b"!")
     os.close(go)
@@ -65,34 +67,45 @@ def measure(probe: Probe, limit: float) -> Answer:
     return _judge(said, os.waitpid(pid, 0)[1], limit)
 
 
-def _be(probe: Probe, flags: int, waiting: int, answer: int) -> None:
+def _be(probe: Probe, flags: int, outside: set[str], waiting: int, answer: int) -> None:
     """The child: settle in, run the probe, answer, vanish."""
     try:
         syscalls.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.read(waiting, 1) and flags:
-            _settle()
+            _settle(flags, outside)
         os.write(answer, json.dumps(_ask(probe)).encode())
     finally:
         os._exit(0)
 
 
-def _settle() -> None:
+def _settle(flags: int, outside: set[str]) -> None:
     """Become root of the sandbox.
 
     Raises:
         RuntimeError: this is no sandbox: a probe could reach the host.
     """
-    if os.getpid() != 1:
-        raise RuntimeError("no PID namespace was made")
+    shared = outside & _namespaces()
+    if os.getpid() != 1 or len(shared) > len(outside) - bin(flags).count("1"):
+        raise RuntimeError(f"still in the host's namespaces {sorted(shared)}")
+    if flags & syscalls.NEWUSER:
+        _become_root()
+    syscalls.mount("", "/", "", _REC | _PRIVATE)
+    # The host's /proc names processes by the host's PIDs.
+    syscalls.mount("proc", "/proc", "proc")
+
+
+def _namespaces() -> set[str]:
+    """This process' namespaces, as their links name them."""
+    return {os.readlink(f"/proc/self/ns/{kind}") for kind in os.listdir("/proc/self/ns")}
+
+
+def _become_root() -> None:
     if _may_map_groups():
         os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
     # Else the files of this process in /proc are not its own (proc(5)).
     syscalls.prctl(_PR_SET_DUMPABLE, 1)
-    syscalls.mount("", "/", "", _REC | _PRIVATE)
-    # The host's /proc names processes by the host's PIDs.
-    syscalls.mount("proc", "/proc", "proc")
 
 
 def _may_map_groups() -> bool:

@@ -88,8 +88,14 @@ def outcome(function: Callable[..., Any], *arguments: Any, **options: Any) -> st
     try:
         function(*arguments, **options)
     except OSError as error:
-        return errno.errorcode.get(error.errno, str(error.errno)) if error.errno else str(error)
+        return error_name(error.errno) if error.errno else str(error)
     return "ok"
+
+
+def error_name(number: int) -> str:
+    """The name of an error number; of two for one number, that in the kernel's own header."""
+    name = errno.errorcode.get(number, str(number))
+    return {"ENOTSUP": "EOPNOTSUPP", "EWOULDBLOCK": "EAGAIN", "EDEADLOCK": "EDEADLK"}.get(name, name)
 
 
 def word(function: Callable[..., Any], *arguments: Any) -> str:

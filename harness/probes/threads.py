@@ -5,8 +5,8 @@ from __future__ import annotations
 import _thread
 
 from harness.probes.children import held, held_in_new, namespace
-from harness.probes.registry import fact, facts
-from harness.probes.syscalls import FS, KINDS, NEWNS, NEWPID, outcome, setns, unshare
+from harness.probes.registry import facts
+from harness.probes.syscalls import FS, KINDS, NEWNS, NEWPID, NEWTIME, outcome, setns, unshare
 
 FLAG = {kind: (kind, flag) for kind, flag in KINDS.items()}
 
@@ -31,18 +31,19 @@ def threaded_setns(kind: str, flag: int) -> str:
 
     Source: setns(2), ERRORS; time_namespaces(7).
     """
+    # Before: some kernels start no thread after unshare(CLONE_NEWTIME).
+    _start_thread()
     with held_in_new(kind) as pid, namespace(kind, pid) as descriptor:
-        _start_thread()
         return outcome(setns, descriptor, flag)
 
 
-@fact("threaded.start_after_unshare_pid")
-def start_after_unshare_pid() -> str:
-    """Whether a process that called unshare(CLONE_NEWPID) can start a thread: `ok` or `refused`.
+@facts("threaded.start_after_unshare_{}", {"pid": NEWPID, "time": NEWTIME})
+def start_after_unshare(flag: int) -> str:
+    """Whether a process that made a new {} namespace for its children can start a thread: `ok` or `refused`.
 
     Source: pid_namespaces(7), Compatibility of CLONE_NEWPID with other CLONE_* flags.
     """
-    unshare(NEWPID)
+    unshare(flag)
     try:
         _start_thread()
     except RuntimeError:
