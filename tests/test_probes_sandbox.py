@@ -19,7 +19,7 @@ from harness.hosts.stage import Stage
 from harness.notebook import Notebook
 from harness.probes import sandbox, syscalls
 from harness.probes.children import held, identity, in_child
-from harness.probes.main import repeated
+from harness.probes.main import settled
 from harness.probes.registry import Probe, Unmeasured
 from harness.probes.syscalls import KINDS, NEWUTS, call, outcome, sethostname, unshare, word
 
@@ -36,7 +36,7 @@ def stage() -> Iterator[Stage]:
 
 def probe(function: Callable[..., Any], *arguments: object, place: str = "sandbox") -> Probe:
     """A probe that no registry knows."""
-    return Probe("test.fact", function, arguments, place, "meaning", "source")
+    return Probe("test.fact", function, arguments, place, True, "meaning", "source")
 
 
 def hang() -> None:
@@ -156,8 +156,26 @@ def test_answers_that_differ_are_an_error() -> None:
     """A probe that does not answer alike each time measures no fact."""
     varying = probe(time.monotonic_ns)
 
-    assert "then" in repeated(varying, LIMIT, 2)["error"]
-    assert repeated(probe(os.getpid), LIMIT, 3) == {"value": 1}
+    assert "then" in settled([sandbox.measure(varying, LIMIT) for _ in range(2)])["error"]
+    assert settled([sandbox.measure(probe(os.getpid), LIMIT) for _ in range(3)]) == {"value": 1}
+
+
+@pytest.mark.parametrize("bad", ["hang", "crash", "leave", "stumble"])
+def test_a_bad_probe_does_not_spoil_those_in_its_child(bad: str) -> None:
+    """Of probes that share a child each has its own answer, also when one of them is bad."""
+    function, expected = BAD[bad]
+    probes = [
+        each._replace(name=name, alone=False)
+        for name, each in (
+            ("before", probe(os.getpid)),
+            ("bad", probe(function)),
+            ("after", probe(os.getuid)),
+        )
+    ]
+
+    answers = sandbox.measure_all(probes, SHORT if bad == "hang" else LIMIT)
+
+    assert answers == {"before": {"value": 1}, "bad": expected, "after": {"value": 0}}
 
 
 def compare(flags: int) -> bool:

@@ -45,7 +45,7 @@ ILLEGAL = {
 """Combinations that clone(2) lists as errors. None that shares memory must ever succeed here."""
 
 
-@facts("clone.{}", ILLEGAL)
+@facts("clone.{}", ILLEGAL, alone=False)
 def illegal_clone(flags: int) -> str:
     """What clone(2) says to the flags {words}. Source: clone(2), ERRORS."""
     return outcome(_clone, flags)
@@ -57,7 +57,7 @@ def _clone(flags: int) -> None:
         os._exit(0)
 
 
-@facts("clone3.{}", ILLEGAL)
+@facts("clone3.{}", ILLEGAL, alone=False)
 def illegal_clone3(flags: int) -> str:
     """What clone3 says to the flags {words}. Source: clone(2), ERRORS."""
     return outcome(_clone3, {"flags": flags})
@@ -92,7 +92,7 @@ REQUESTS = {
 }
 
 
-@facts("clone3.{}", REQUESTS)
+@facts("clone3.{}", REQUESTS, alone=False)
 def clone3_request(fields: dict[str, int], size: int = 64, tail: int = 0) -> str:
     """What clone3 says to a request with: {words}. Source: clone(2), The clone3() system call and ERRORS."""
     return outcome(_clone3, fields, size, tail)
@@ -110,7 +110,7 @@ def _set_tid(*tids: int) -> int:
 TIDS = {"free": (77,), "taken": (1,), "zero": (0,), "negative": (-1,), "deeper_than_nested": (5,) * 33}
 
 
-@facts("clone3.set_tid_{}", {name: (name, tids) for name, tids in TIDS.items()})
+@facts("clone3.set_tid_{}", {name: (name, tids) for name, tids in TIDS.items()}, alone=False)
 def set_tid(name: str, tids: tuple[int, ...]) -> str:
     """What clone3 says when root asks for a PID that is: {words}. Source: clone(2), set_tid and ERRORS."""
     return outcome(_set_tid, *tids)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from harness.probes.children import held_in_new
+from harness.probes.children import held
 from harness.probes.credentials import drop_capabilities
 from harness.probes.mountcalls import (
     BENEATH,
@@ -19,7 +19,7 @@ from harness.probes.mountcalls import (
 )
 from harness.probes.mounts import PRIVATE, SHARED, WORKSPACE, at, bind, described, make, table, workspace
 from harness.probes.registry import fact, facts
-from harness.probes.syscalls import AT_FDCWD, call, mount, outcome, word
+from harness.probes.syscalls import AT_FDCWD, NEWPID, call, mount, outcome, word
 
 
 @fact("mountapi.open_tree_without_capabilities")
@@ -143,5 +143,5 @@ def proc_pidns() -> str:
 
     Source: proc.rst, Mount options.
     """
-    with held_in_new("pid") as pid:
+    with held(NEWPID) as pid:
         return outcome(fsmount, "proc", ("pidns", f"/proc/{pid}/ns/pid"))

@@ -7,6 +7,7 @@ import os
 from typing import Callable
 
 from harness.probes.children import in_child, read, write
+from harness.probes.credentials import drop_capabilities
 from harness.probes.registry import Unmeasured, fact, facts
 from harness.probes.syscalls import NEWIPC, call, checked, libc, outcome, unshare
 
@@ -151,9 +152,10 @@ def posix_queue_crosses() -> list[str]:
 
 @fact("ipc.posix_queue_beyond_limit", place="root")
 def posix_queue_beyond_limit() -> str:
-    """What mq_open(2) says where fs.mqueue.queues_max is 0 and the caller is root of the namespace.
+    """What mq_open(2) says where fs.mqueue.queues_max is 0 and the caller has no capabilities.
 
     Source: mq_overview(7), /proc interfaces; mq_open(3), ERRORS.
     """
     _change("mqueue_queues_max", "0")
+    drop_capabilities()
     return outcome(_mq_open, b"q")

@@ -6,7 +6,7 @@ import os
 import signal
 from typing import Callable
 
-from harness.probes.children import clone3, held_in_new, identity, in_child, namespace, read, write
+from harness.probes.children import clone3, held, identity, in_child, namespace, read, write
 from harness.probes.credentials import drop_capabilities
 from harness.probes.mounts import BIND, workspace
 from harness.probes.registry import facts
@@ -18,7 +18,7 @@ _FIRST_DYNAMIC = 0xF0000000
 _LIMITS = {kind: f"max_{kind}_namespaces" for kind in KINDS}
 
 
-@facts("{}.is_there", KIND, place="host")
+@facts("{}.is_there", KIND, place="host", alone=False)
 def is_there(kind: str) -> bool:
     """Whether the kernel knows namespaces of the kind {}.
 
@@ -27,7 +27,7 @@ def is_there(kind: str) -> bool:
     return os.path.exists(f"/proc/self/ns/{kind}")
 
 
-@facts("{}.initial_inode", KIND, place="host")
+@facts("{}.initial_inode", KIND, place="host", alone=False)
 def initial_inode(kind: str) -> str:
     """The number of the host's {} namespace if it is one of the kernel's constants, else `dynamic`.
 
@@ -37,7 +37,7 @@ def initial_inode(kind: str) -> str:
     return str(number) if number < _FIRST_DYNAMIC else "dynamic"
 
 
-@facts("{}.new_by_unshare", FLAG)
+@facts("{}.new_by_unshare", FLAG, alone=False)
 def new_by_unshare(kind: str, flag: int) -> str:
     """Whether a child made after unshare(2) with the flag of {} is in a new one: `new`, `same` or an errno.
 
@@ -52,7 +52,7 @@ def new_by_unshare(kind: str, flag: int) -> str:
     return word(in_child, inside)
 
 
-@facts("{}.new_by_clone", FLAG)
+@facts("{}.new_by_clone", FLAG, alone=False)
 def new_by_clone(kind: str, flag: int) -> str:
     """Whether the child of clone(2) with the flag of {} is in a new one; `same` where the bits mean a signal.
 
@@ -63,7 +63,7 @@ def new_by_clone(kind: str, flag: int) -> str:
     return word(_child_of, kind, lambda: call("clone", flag | exit_signal, 0, 0, 0, 0))
 
 
-@facts("{}.new_by_clone3", FLAG)
+@facts("{}.new_by_clone3", FLAG, alone=False)
 def new_by_clone3(kind: str, flag: int) -> str:
     """Whether the child of clone3(2) with the flag of {} is in a new one: `new`, `same` or an errno.
 
@@ -110,7 +110,7 @@ def setns_own(kind: str, flag: int) -> str:
     return outcome(in_child, enter_own)
 
 
-@facts("{}.setns_wrong_type", FLAG)
+@facts("{}.setns_wrong_type", FLAG, alone=False)
 def setns_wrong_type(kind: str, flag: int) -> str:
     """What setns(2) says to a descriptor of a namespace of the kind {} and another kind's flag.
 
@@ -121,13 +121,13 @@ def setns_wrong_type(kind: str, flag: int) -> str:
         return outcome(setns, descriptor, other)
 
 
-@facts("{}.setns_by_pidfd", FLAG)
+@facts("{}.setns_by_pidfd", FLAG, alone=False)
 def setns_by_pidfd(kind: str, flag: int) -> str:
     """What setns(2) says to a PID file descriptor of a child with a new {} namespace, and that flag.
 
     Source: setns(2), pidfd.
     """
-    with held_in_new(kind) as pid:
+    with held(KINDS[kind]) as pid:
         target = call("pidfd_open", pid, 0)
         return outcome(in_child, setns, target, flag)
 
@@ -138,12 +138,12 @@ def setns_without_capabilities(kind: str, flag: int) -> str:
 
     Source: setns(2), ERRORS.
     """
-    with held_in_new(kind) as pid, namespace(kind, pid) as descriptor:
+    with held(KINDS[kind]) as pid, namespace(kind, pid) as descriptor:
         drop_capabilities()
         return outcome(setns, descriptor, flag)
 
 
-@facts("{}.count_in_new_user_namespace", KIND)
+@facts("{}.count_in_new_user_namespace", KIND, alone=False)
 def count_in_new_user_namespace(kind: str) -> int:
     """The limit on {} namespaces in a new user namespace.
 
@@ -170,5 +170,5 @@ def kept_by_bind_mount(kind: str) -> str:
     """
     workspace()
     os.close(os.open("kept", os.O_CREAT | os.O_WRONLY))
-    with held_in_new(kind) as pid:
+    with held(KINDS[kind]) as pid:
         return outcome(mount, f"/proc/{pid}/ns/{kind}", "kept", "", BIND)

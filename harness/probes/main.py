@@ -22,14 +22,16 @@ def main() -> None:
     arguments = parser.parse_args()
     # Some kernels number mount namespaces for each CPU, and refuse what depends on their order.
     os.sched_setaffinity(0, {syscalls.libc.sched_getcpu()})
-    probes = registry.load(arguments.subjects or [*registry.MODULES])
-    json.dump({probe.name: repeated(probe, arguments.limit, arguments.times) for probe in probes}, sys.stdout)
+    probes = [*registry.load(arguments.subjects or [*registry.MODULES])]
+    rounds = [sandbox.measure_all(probes, arguments.limit) for _ in range(arguments.times)]
+    json.dump(
+        {probe.name: settled([answers[probe.name] for answers in rounds]) for probe in probes}, sys.stdout
+    )
     print()
 
 
-def repeated(probe: registry.Probe, limit: float, times: int) -> sandbox.Answer:
+def settled(answers: list[sandbox.Answer]) -> sandbox.Answer:
     """What a probe answers each time, or an error if that is not always the same."""
-    answers = [sandbox.measure(probe, limit) for _ in range(times)]
     varying = [answer for answer in answers if answer != answers[0]]
     if varying:
         return {"error": f"answered {json.dumps(answers[0])}, then {json.dumps(varying[0])}"}

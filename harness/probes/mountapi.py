@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Callable
 
-from harness.probes.children import held_in_new, namespace, write
+from harness.probes.children import held, namespace, write
 from harness.probes.mountcalls import (
     CLONE,
     CREATE,
@@ -17,7 +17,7 @@ from harness.probes.mountcalls import (
 )
 from harness.probes.mounts import PRIVATE, SHARED, WORKSPACE, make, workspace
 from harness.probes.registry import fact, facts
-from harness.probes.syscalls import AT_FDCWD, call, outcome
+from harness.probes.syscalls import AT_FDCWD, NEWUSER, call, outcome
 
 
 def _accepted(ask: Callable[[int], Any]) -> list[str]:
@@ -112,7 +112,7 @@ def idmapped(detached: bool) -> str:
     workspace()
     make("m", "private")
     path = f"/proc/self/fd/{open_tree('m', CLONE)}" if detached else "m"
-    with held_in_new("user") as pid:
+    with held(NEWUSER) as pid:
         for name in ("uid_map", "gid_map"):
             write(f"/proc/{pid}/{name}", "0 0 1\n")
         with namespace("user", pid) as descriptor:

@@ -6,7 +6,7 @@ import ctypes
 import fcntl
 import os
 
-from harness.probes.children import held, held_in_new, identity, namespace
+from harness.probes.children import held, identity, namespace
 from harness.probes.registry import facts
 from harness.probes.syscalls import (
     KINDS,
@@ -44,20 +44,20 @@ KIND = {kind: kind for kind in KINDS}
 def _ask(kind: str, question: int) -> bytes:
     """The buffer that an ioctl on a child's new namespace of the kind fills."""
     answer = bytearray(64)
-    with held_in_new(kind) as pid, namespace(kind, pid) as descriptor:
+    with held(KINDS[kind]) as pid, namespace(kind, pid) as descriptor:
         fcntl.ioctl(descriptor, question, answer)
     return bytes(answer)
 
 
 def _related(kind: str, question: int) -> str:
     """The namespace whose descriptor an ioctl on a child's new namespace returns, as ``own`` or ``other``."""
-    with held_in_new(kind) as pid, namespace(kind, pid) as descriptor:
+    with held(KINDS[kind]) as pid, namespace(kind, pid) as descriptor:
         answer = checked(libc.ioctl(descriptor, ctypes.c_ulong(question)))
         found = os.readlink(f"/proc/self/fd/{answer}")
         return "own" if found in (identity("user"), identity(kind)) else "other"
 
 
-@facts("{}.nsfs_userns", KIND)
+@facts("{}.nsfs_userns", KIND, alone=False)
 def nsfs_userns(kind: str) -> str:
     """Whether NS_GET_USERNS of a child's new {} namespace gives the maker's `own` user namespace.
 
@@ -66,7 +66,7 @@ def nsfs_userns(kind: str) -> str:
     return word(_related, kind, GET_USERNS)
 
 
-@facts("{}.nsfs_parent", KIND)
+@facts("{}.nsfs_parent", KIND, alone=False)
 def nsfs_parent(kind: str) -> str:
     """Whether NS_GET_PARENT of a child's new {} namespace gives the maker's `own` one.
 
@@ -75,7 +75,7 @@ def nsfs_parent(kind: str) -> str:
     return word(_related, kind, GET_PARENT)
 
 
-@facts("{}.nsfs_parent_unseen", KIND)
+@facts("{}.nsfs_parent_unseen", KIND, alone=False)
 def nsfs_parent_unseen(kind: str) -> str:
     """What NS_GET_PARENT says where the parent of the {} namespace is out of the caller's scope.
 
@@ -85,7 +85,7 @@ def nsfs_parent_unseen(kind: str) -> str:
         return outcome(lambda: checked(libc.ioctl(descriptor, ctypes.c_ulong(GET_PARENT))))
 
 
-@facts("{}.nsfs_type", KIND)
+@facts("{}.nsfs_type", KIND, alone=False)
 def nsfs_type(kind: str) -> str:
     """The CLONE_NEW* flag that NS_GET_NSTYPE gives of a namespace of the kind {}.
 
@@ -95,7 +95,7 @@ def nsfs_type(kind: str) -> str:
         return word(lambda: f"{checked(libc.ioctl(descriptor, ctypes.c_ulong(GET_NSTYPE))):#x}")
 
 
-@facts("{}.nsfs_owner_uid", KIND)
+@facts("{}.nsfs_owner_uid", KIND, alone=False)
 def nsfs_owner_uid(kind: str) -> str:
     """The user ID that NS_GET_OWNER_UID gives of a namespace that root made, of the kind {}.
 
@@ -104,13 +104,13 @@ def nsfs_owner_uid(kind: str) -> str:
     return word(lambda: int.from_bytes(_ask(kind, GET_OWNER_UID)[:4], "little"))
 
 
-@facts("{}.nsfs_id", KIND)
+@facts("{}.nsfs_id", KIND, alone=False)
 def nsfs_id(kind: str) -> str:
     """What NS_GET_ID says of a namespace of the kind {}. Source: include/uapi/linux/nsfs.h, NS_GET_ID."""
     return outcome(_ask, kind, GET_ID)
 
 
-@facts("{}.nsfs_mount_namespace_id", KIND)
+@facts("{}.nsfs_mount_namespace_id", KIND, alone=False)
 def nsfs_mount_namespace_id(kind: str) -> str:
     """What NS_GET_MNTNS_ID says of a namespace of the kind {}.
 
@@ -119,7 +119,7 @@ def nsfs_mount_namespace_id(kind: str) -> str:
     return outcome(_ask, kind, GET_MNTNS_ID)
 
 
-@facts("{}.nsfs_mount_info", KIND)
+@facts("{}.nsfs_mount_info", KIND, alone=False)
 def nsfs_mount_info(kind: str) -> str:
     """What NS_MNT_GET_INFO says of a namespace of the kind {}.
 
@@ -139,7 +139,7 @@ def nsfs_translation(question: int) -> str:
         return word(lambda: str(checked(libc.ioctl(descriptor, ctypes.c_ulong(question), known))))
 
 
-@facts("{}.pidfd_get_namespace", _PIDFD_KINDS)
+@facts("{}.pidfd_get_namespace", _PIDFD_KINDS, alone=False)
 def pidfd_get_namespace(number: int) -> str:
     """What PIDFD_GET_*_NAMESPACE for {} says to the PID file descriptor of a child.
 
@@ -150,7 +150,7 @@ def pidfd_get_namespace(number: int) -> str:
         return outcome(lambda: checked(libc.ioctl(descriptor, ctypes.c_ulong(0xFF00 | number), 0)))
 
 
-@facts("{}.nsfs_handle", KIND)
+@facts("{}.nsfs_handle", KIND, alone=False)
 def nsfs_handle(kind: str) -> str:
     """What name_to_handle_at(2) says of the file of a namespace of the kind {}.
 

@@ -35,6 +35,8 @@ class Probe(NamedTuple):
     arguments: tuple[Any, ...]
     place: str
     """Where it runs: a word of ``harness.probes.sandbox``."""
+    alone: bool
+    """Whether it needs a child to itself, for it changes what other probes see."""
     meaning: str
     source: str
 
@@ -48,16 +50,19 @@ REGISTRY: dict[str, Probe] = {}
 
 def fact(name: str, place: str = "sandbox") -> Callable[[Function], Function]:
     """Register a function that measures one fact; its docstring says what that is and the source."""
-    return _register(place, {name: ("", ())})
+    return _register(place, True, {name: ("", ())})
 
 
-def facts(pattern: str, cases: dict[str, Any], place: str = "sandbox") -> Callable[[Function], Function]:
+def facts(
+    pattern: str, cases: dict[str, Any], place: str = "sandbox", alone: bool = True
+) -> Callable[[Function], Function]:
     """Register a function for each case: its name for ``{}`` in the pattern, its value as argument.
 
     In the docstring ``{}`` is the case's name too, and ``{words}`` the same as words.
     """
     return _register(
         place,
+        alone,
         {
             pattern.replace("{}", case): (case, value if isinstance(value, tuple) else (value,))
             for case, value in cases.items()
@@ -65,13 +70,15 @@ def facts(pattern: str, cases: dict[str, Any], place: str = "sandbox") -> Callab
     )
 
 
-def _register(place: str, named: dict[str, tuple[str, tuple[Any, ...]]]) -> Callable[[Function], Function]:
+def _register(
+    place: str, alone: bool, named: dict[str, tuple[str, tuple[Any, ...]]]
+) -> Callable[[Function], Function]:
     def register(function: Function) -> Function:
         for name, (case, arguments) in named.items():
             if name in REGISTRY:
                 raise ValueError(f"two probes for the fact {name}")
             meaning, source = documented(function.__doc__ or "", case)
-            REGISTRY[name] = Probe(name, function, arguments, place, meaning, source)
+            REGISTRY[name] = Probe(name, function, arguments, place, alone, meaning, source)
         return function
 
     return register

@@ -42,18 +42,36 @@ _REC, _PRIVATE = 0x4000, 1 << 18
 Answer = Dict[str, Any]
 
 
+def measure_all(probes: list[Probe], limit: float) -> dict[str, Answer]:
+    """The answers of probes, by their names; those that may share a child do, while none of them is bad."""
+    together: dict[tuple[str, str], list[Probe]] = {}
+    for probe in probes:
+        if not probe.alone:
+            together.setdefault((probe.function.__module__, probe.place), []).append(probe)
+    found: dict[str, Answer] = {}
+    for group in together.values():
+        answers = _measure(group, limit)
+        found.update({probe.name: answer for probe, answer in zip(group, answers) if "value" in answer})
+    return {probe.name: found.get(probe.name) or measure(probe, limit) for probe in probes}
+
+
 def measure(probe: Probe, limit: float) -> Answer:
     """The value of one fact; or why there is none: ``error``, ``unmeasured``."""
+    return _measure([probe], limit)[0]
+
+
+def _measure(probes: list[Probe], limit: float) -> list[Answer]:
+    """The answers of probes in one child; a single one that stands for all where the child fails."""
     answers, answer = os.pipe()
     waiting, go = os.pipe()
-    flags, outside = FLAGS[probe.place], _namespaces()
+    flags, outside = FLAGS[probes[0].place], _namespaces()
     try:
         pid = syscalls.call("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
     except OSError as error:
-        return {"error": f"the sandbox can't be made: {error.strerror}"}
+        return [{"error": f"the sandbox can't be made: {error.strerror}"}]
     if pid == 0:
         os.close(go)
-        _be(probe, flags, outside, waiting, answer)
+        _be(probes, flags, outside, waiting, answer)
     for descriptor in (waiting, answer):
         os.close(descriptor)
     if flags & syscalls.NEWUSER:
@@ -67,13 +85,13 @@ def measure(probe: Probe, limit: float) -> Answer:
     return _judge(said, os.waitpid(pid, 0)[1], limit)
 
 
-def _be(probe: Probe, flags: int, outside: set[str], waiting: int, answer: int) -> None:
-    """The child: settle in, run the probe, answer, vanish."""
+def _be(probes: list[Probe], flags: int, outside: set[str], waiting: int, answer: int) -> None:
+    """The child: settle in, run the probes, answer, vanish."""
     try:
         syscalls.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.read(waiting, 1) and flags:
             _settle(flags, outside)
-        os.write(answer, json.dumps(_ask(probe)).encode())
+        os.write(answer, json.dumps([*map(_ask, probes)]).encode())
     finally:
         os._exit(0)
 
@@ -150,14 +168,14 @@ def _hear(answers: int, limit: float) -> bytes:
     return said
 
 
-def _judge(said: bytes, status: int, limit: float) -> Answer:
+def _judge(said: bytes, status: int, limit: float) -> list[Answer]:
     try:
-        answer = json.loads(said)
+        answers = json.loads(said)
     except ValueError:
         pass
     else:
-        return answer if isinstance(answer, dict) else {"error": f"said {said!r}"}
+        return list(answers)
     if os.WIFEXITED(status):
-        return {"error": "ended without an answer"}
+        return [{"error": "ended without an answer"}]
     name = signal.Signals(os.WTERMSIG(status)).name
-    return {"error": f"no answer in {limit:g} s" if name == "SIGKILL" else f"ended by {name}"}
+    return [{"error": f"no answer in {limit:g} s" if name == "SIGKILL" else f"ended by {name}"}]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
+from harness.probes.children import in_child
 from harness.probes.credentials import become_ordinary
 from harness.probes.registry import facts
 from harness.probes.syscalls import NEWNET, outcome, unshare
@@ -50,28 +52,38 @@ def _opened(path: str) -> str:
     return outcome(lambda: os.close(os.open(path, os.O_WRONLY)))
 
 
-@facts("sysctl.{}_by_namespace_root", PATHS)
+@functools.lru_cache(maxsize=None)
+def _leave_network() -> None:
+    """Own the network namespace too; once is enough for all probes in this child."""
+    unshare(NEWNET)
+
+
+@facts("sysctl.{}_by_namespace_root", PATHS, alone=False)
 def by_namespace_root(path: str) -> str:
     """What opening {} for writing says to root of a user namespace who owns the other namespaces too.
 
     Source: proc_sys(5); ipc_namespaces(7); uts_namespaces(7); pid_namespaces(7); network_namespaces(7).
     """
-    unshare(NEWNET)
+    _leave_network()
     return _opened(path)
 
 
-@facts("sysctl.{}_by_ordinary_user", PATHS)
+@facts("sysctl.{}_by_ordinary_user", PATHS, alone=False)
 def by_ordinary_user(path: str) -> str:
     """What opening {} for writing says to a user without capabilities in such namespaces.
 
     Source: proc_sys(5).
     """
-    unshare(NEWNET)
+    _leave_network()
+    return str(in_child(_opened_by_ordinary_user, path))
+
+
+def _opened_by_ordinary_user(path: str) -> str:
     become_ordinary()
     return _opened(path)
 
 
-@facts("sysctl.{}_by_hosts_user", PATHS, place="host")
+@facts("sysctl.{}_by_hosts_user", PATHS, place="host", alone=False)
 def by_hosts_user(path: str) -> str:
     """What opening {} for writing says to the user of the host, without any new namespace.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 
-from harness.probes.children import held, held_in_new, namespace
+from harness.probes.children import held, namespace
 from harness.probes.registry import facts
 from harness.probes.syscalls import FS, KINDS, NEWNS, NEWPID, NEWTIME, outcome, setns, unshare
 
@@ -33,7 +33,7 @@ def threaded_setns(kind: str, flag: int) -> str:
     """
     # Before: some kernels start no thread after unshare(CLONE_NEWTIME).
     _start_thread()
-    with held_in_new(kind) as pid, namespace(kind, pid) as descriptor:
+    with held(KINDS[kind]) as pid, namespace(kind, pid) as descriptor:
         return outcome(setns, descriptor, flag)
 
 
@@ -57,5 +57,5 @@ def shared_fs(how: str) -> str:
 
     Source: setns(2), ERRORS; unshare(2), CLONE_NEWNS.
     """
-    with held_in_new("mnt") as pid, namespace("mnt", pid) as descriptor, held(FS):
+    with held(NEWNS) as pid, namespace("mnt", pid) as descriptor, held(FS):
         return outcome(unshare, NEWNS) if how == "unshare" else outcome(setns, descriptor, NEWNS)

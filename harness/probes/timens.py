@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from harness.probes.children import held_in_new, identity, in_child, namespace, read, write
+from harness.probes.children import held, identity, in_child, namespace, read, write
 from harness.probes.credentials import drop_capabilities
 from harness.probes.programs import output_of
 from harness.probes.registry import fact, facts
@@ -128,7 +128,7 @@ def caller_of_unshare() -> list[str]:
 @fact("time.caller_of_setns")
 def caller_of_setns() -> list[str]:
     """What setns(2) into a time namespace changes: the caller's own, its children's. Source: setns(2)."""
-    with held_in_new("time") as pid, namespace("time", pid) as descriptor:
+    with held(NEWTIME) as pid, namespace("time", pid) as descriptor:
         wanted = identity("time", pid)
         setns(descriptor, NEWTIME)
         after = (identity("time"), identity("time_for_children"))

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from harness.probes.children import (
-    held_in_new,
+    held,
     in_child,
     in_new_user_namespace,
     map_root,
@@ -187,7 +187,7 @@ def setns_child_capabilities() -> str:
 
     Source: user_namespaces(7), Capabilities.
     """
-    with held_in_new("user") as pid, namespace("user", pid) as descriptor:
+    with held(NEWUSER) as pid, namespace("user", pid) as descriptor:
         setns(descriptor, NEWUSER)
     return _portion(capabilities()[0])
 
