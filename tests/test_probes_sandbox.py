@@ -126,7 +126,22 @@ def test_a_probe_is_refused_where_no_sandbox_was_made(monkeypatch: pytest.Monkey
     clone = syscalls.call
     monkeypatch.setattr(syscalls, "call", lambda name, flags, *rest: clone(name, flags & ~NEWUTS, *rest))
 
-    assert sandbox.measure(probe(os.getpid), LIMIT) == {"error": "ended without an answer"}
+    assert "still in the host's namespaces" in sandbox.measure(probe(os.getpid), LIMIT)["error"]
+
+
+def test_a_probe_is_refused_where_ids_cannot_be_mapped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A probe does not run where the sandbox's IDs can't be mapped, and the error names the reason."""
+
+    def refuse(_pid: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(sandbox, "_map_ids", refuse)
+    answer = sandbox.measure(probe(tmp_path.joinpath("ran").touch, place="sandbox"), LIMIT)
+
+    assert answer == {"error": "the sandbox's IDs can't be mapped: EPERM"}
+    assert not tmp_path.joinpath("ran").exists()
 
 
 def test_the_error_of_a_sandbox_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,14 @@ for what only the machine's root may do. ``host``: a plain child of the host's u
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import signal
 import time
-from typing import Any, Dict
+from io import FileIO
+from typing import Any, Dict, Iterator
 
 from harness.probes import syscalls
 from harness.probes.registry import Probe, Unmeasured
@@ -62,38 +64,58 @@ def measure(probe: Probe, limit: float) -> Answer:
 
 def _measure(probes: list[Probe], limit: float) -> list[Answer]:
     """The answers of probes in one child; a single one that stands for all where the child fails."""
-    answers, answer = os.pipe()
-    waiting, go = os.pipe()
     flags, outside = FLAGS[probes[0].place], _namespaces()
-    try:
-        pid = syscalls.call("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
-    except OSError as error:
-        return [{"error": f"the sandbox can't be made: {error.strerror}"}]
-    if pid == 0:
-        os.close(go)
-        _be(probes, flags, outside, waiting, answer)
-    for descriptor in (waiting, answer):
-        os.close(descriptor)
-    if flags & syscalls.NEWUSER:
-        _map_ids(pid)
-    os.write(go, b"!")
-    os.close(go)
-    said = _hear(answers, limit)
-    os.close(answers)
+    with _pipe() as (answers, answer), _pipe() as (waiting, go):
+        try:
+            pid = syscalls.call("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
+        except OSError as error:
+            return [{"error": f"the sandbox can't be made: {error.strerror}"}]
+        if pid == 0:
+            go.close()
+            _be(probes, flags, outside, waiting.fileno(), answer.fileno())
+        answer.close()
+        failure = syscalls.outcome(_let_go, pid, flags, go)
+        said = _hear(answers.fileno(), limit) if failure == "ok" else b""
     # Of a sandbox this is PID 1: with it ends whatever the probe has started.
     os.kill(pid, signal.SIGKILL)
-    return _judge(said, os.waitpid(pid, 0)[1], limit)
+    status = os.waitpid(pid, 0)[1]
+    if failure != "ok":
+        return [{"error": f"the sandbox's IDs can't be mapped: {failure}"}]
+    return _judge(said, status, limit)
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[tuple[FileIO, FileIO]]:
+    """Both ends of a pipe, closed in the end."""
+    reading, writing = os.pipe()
+    with FileIO(reading, "r") as one, FileIO(writing, "w") as other:
+        yield one, other
+
+
+def _let_go(pid: int, flags: int, go: FileIO) -> None:
+    """Give the child its IDs and let it begin."""
+    if flags & syscalls.NEWUSER:
+        _map_ids(pid)
+    go.write(b"!")
 
 
 def _be(probes: list[Probe], flags: int, outside: set[str], waiting: int, answer: int) -> None:
     """The child: settle in, run the probes, answer, vanish."""
     try:
         syscalls.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.read(waiting, 1) and flags:
-            _settle(flags, outside)
-        os.write(answer, json.dumps([*map(_ask, probes)]).encode())
+        if os.read(waiting, 1):
+            os.write(answer, json.dumps(_answers(probes, flags, outside)).encode())
     finally:
         os._exit(0)
+
+
+def _answers(probes: list[Probe], flags: int, outside: set[str]) -> list[Answer]:
+    try:
+        if flags:
+            _settle(flags, outside)
+    except (OSError, RuntimeError) as error:
+        return [{"error": f"the sandbox is not what it should be: {error}"}]
+    return [*map(_ask, probes)]
 
 
 def _settle(flags: int, outside: set[str]) -> None:
