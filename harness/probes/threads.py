@@ -32,7 +32,7 @@ def threaded_setns(kind: str, flag: int) -> str:
     Source: setns(2), ERRORS; time_namespaces(7).
     """
     with held(KINDS[kind]) as pid, namespace(kind, pid) as descriptor:
-        # Not before the child is there: a child cloned beside a thread may inherit a lock that the thread holds.
+        # Not before the child is there: cloned beside a thread, it may inherit a lock that the thread holds.
         _start_thread()
         return outcome(setns, descriptor, flag)
 
