@@ -71,7 +71,7 @@ def document() -> None:
     whole, plain = (median(times) for times in zip(*pairs, strict=True))
     each = median(record.seconds for record in records)
     print(
-        f"document: {len(records)} experiments (median {each * 1000:.0f} ms) and the report in {whole:.1f} s, "
+        f"document: {len(records)} experiments (median {each * 1000:.0f} ms), report and all {whole:.1f} s, "
         f"plain script {plain:.1f} s, ratio {median(lab / script for lab, script in pairs):.2f} (goal: 3)"
     )
 

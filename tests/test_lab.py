@@ -83,7 +83,7 @@ class Checkout:
         self, *command: str, shell: str = "sh", cwd: Path | None = None, lab: str = "./lab", **variables: str
     ) -> subprocess.Popen[str]:
         """Start lab as the leader of a process group of its own."""
-        process = subprocess.Popen(  # noqa: S603  # the tests' own words
+        process = subprocess.Popen(  # the tests' own words
             [*(shutil.which(shell.split()[0]) or shell, *shell.split()[1:]), lab, *command],
             cwd=cwd or self.root,
             env={

@@ -24,7 +24,7 @@ from harness.hosts.stage import Stage
 
 pytest_plugins = ["stand_ins"]
 
-MEMORY = "/dev/shm"  # noqa: S108 - the stand-in's own
+MEMORY = "/dev/shm"
 SPOILS = '''
 def test_spoils(host, isolate):
     """Everything that a machine has is changed."""

@@ -15,7 +15,7 @@ from harness.hosts.stage import Stage
 
 pytest_plugins = ["stand_ins"]
 
-MEMORY = "/dev/shm"  # noqa: S108 - the stand-in's own
+MEMORY = "/dev/shm"
 PREAMBLE = """
 import ctypes, json, os, socket, subprocess, sys
 from harness.environment import TAG

@@ -56,7 +56,7 @@ def fitting(project: Project, name: str) -> tuple[list[str], dict[str, str]]:
     if name != "read-only root":
         return [], project.environment()
     # pytest itself needs a temporary directory; the project lies in the one that was there before.
-    return ["--reports=/tmp/reports"], project.environment(TMPDIR="/tmp")  # noqa: S108 - a private one
+    return ["--reports=/tmp/reports"], project.environment(TMPDIR="/tmp")
 
 
 @pytest.mark.parametrize("name", WORKS)
