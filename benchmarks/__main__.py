@@ -93,6 +93,7 @@ def _lab_and_plain(reports: Path, carried: Path) -> tuple[float, float]:
         "-m",
         "pytest",
         "experiments",
+        "--ignore=experiments/test_facts.py",
         "-q",
         "-p",
         "no:cacheprovider",
