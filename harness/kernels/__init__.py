@@ -1,0 +1,1 @@
+"""Kernels as hosts: found in Debian's archive, kept in the user's cache, booted under QEMU, restored."""

@@ -1,0 +1,115 @@
+"""The programs of all guests: one minimal Debian, made by mmdebstrap, kept as a squashfs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.errors import LabError, UnmetNeedError
+from harness.kernels import apt, cache
+
+SUITE = "trixie"
+PACKAGES = (
+    "busybox-static",
+    "dropbear-bin",
+    "hostname",
+    "iproute2",
+    "kmod",
+    "libpython3-stdlib",  # ctypes, which python3-minimal lacks
+    "procps",
+    "psmisc",
+    "python3-minimal",
+    "runc",
+)
+"""Beside Debian's essential packages, dash, coreutils and util-linux among them."""
+
+_LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+_TIMEOUT = 1800
+_NEEDED = {"mmdebstrap": "mmdebstrap", "sqfstar": "squashfs-tools"}
+
+
+class Userland(NamedTuple):
+    """The programs of all guests."""
+
+    disk: Path
+    busybox: Path
+    """The static busybox in it, of which initial ram disks are made."""
+    key: str
+    """Another word for another content."""
+
+
+def get(progress: cache.Progress) -> Userland:
+    """The userland from the cache, or made into it, which takes about half a minute.
+
+    Raises:
+        UnmetNeedError: a tool is missing, no network, no space.
+    """
+    key = hashlib.sha256(" ".join((SUITE, *PACKAGES, *_LEFT_OUT)).encode()).hexdigest()[:16]
+    folder = cache.folder("userland") / key
+    if not folder.exists():
+        _check_tools()
+        apt.update(progress)
+        with cache.locked("userland", progress):
+            if not folder.exists():
+                with cache.making(folder) as scratch:
+                    _make(scratch, progress)
+    disk = folder / "root.squashfs"
+    made = f"{key}-{disk.stat().st_size}-{disk.stat().st_mtime_ns}"
+    return Userland(disk, folder / "busybox", made)
+
+
+def _check_tools() -> None:
+    for tool, package in _NEEDED.items():
+        if not shutil.which(tool):
+            raise UnmetNeedError(f"guests' userland is made with {tool}: install the package {package}")
+
+
+def _make(folder: Path, progress: cache.Progress) -> None:
+    archive, disk, log = folder / "root.tar", folder / "root.squashfs", folder / "log"
+    progress(f"making the guests' userland: Debian {SUITE} (once; about half a minute)")
+    plain, _ = apt.mirrors()
+    command = [
+        "mmdebstrap",
+        "--variant=minbase",
+        "--architectures=amd64",
+        f"--include={','.join(PACKAGES)}",
+        *(f"--dpkgopt=path-exclude={path}" for path in _LEFT_OUT),
+        f"--customize-hook=copy-out /usr/bin/busybox {folder}",
+        SUITE,
+        str(archive),
+        f"deb [signed-by={apt.KEYRING}] {plain} {SUITE} main",
+    ]
+    # Whatever it mounts to run the packages' scripts stays in a mount namespace of its own.
+    apart = ["unshare", "--mount", "--propagation", "private", "--"] if os.geteuid() == 0 else []
+    _run([*apart, *command], log)
+    progress("packing the guests' userland")
+    with archive.open("rb") as content:
+        _run(["sqfstar", "-comp", "lz4", "-Xhc", "-quiet", "-no-progress", str(disk)], log, content.fileno())
+    archive.unlink()
+
+
+def _run(command: Sequence[str], log: Path, stdin: int = subprocess.DEVNULL) -> None:
+    """Run a command in a process group of its own, so that it can be ended with all that it started."""
+    with log.open("ab") as output:
+        running = subprocess.Popen(
+            command, stdin=stdin, stdout=output, stderr=output, start_new_session=True, cwd=log.parent
+        )
+        try:
+            status = running.wait(timeout=_TIMEOUT)
+        except BaseException as error:
+            os.killpg(running.pid, signal.SIGTERM)
+            running.wait()
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise LabError(f"{command[0]} did not end within {_TIMEOUT} s") from None
+            raise
+    if status != 0:
+        raise UnmetNeedError(
+            f"the guests' userland can't be made: {' '.join(command[:6])} … ended with status {status}: "
+            f"{apt.reason(log.read_text(errors='backslashreplace'))}"
+        )
