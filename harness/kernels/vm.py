@@ -1,0 +1,174 @@
+"""One QEMU that runs a guest: started, talked to, ended; it dies with this process."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness.errors import LabError
+from harness.kernels import cache, qemu
+from harness.kernels.monitor import Monitor, MonitorError
+from harness.kernels.ssh import Connection, ConnectionLostError
+
+READY = b"nslab: the guest is ready"
+"""What a guest writes to its console when its sshd listens."""
+
+_LINES = 12
+"""How many of the console's last lines an error shows."""
+
+_KEPT_LOGS = 50
+_numbers = itertools.count()
+
+
+class GuestError(LabError):
+    """A guest panicked, hung, went away or never booted; the message ends with its console's last lines."""
+
+
+class Vm:
+    """A running QEMU, its monitor, and the connection to the guest in it."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Callable[[str, int], list[str]],
+        console: str,
+        wait: float,
+        sockets: Sequence[socket.socket] = (),
+    ) -> None:
+        """Start QEMU.
+
+        Args:
+            name: the guest's, for messages and the log's name.
+            command: makes the command line of a console and the monitor's descriptor.
+            console: the character device's backend of the serial console.
+            wait: the seconds that anything may take.
+            sockets: what QEMU is given of this process beside the monitor; closed here.
+
+        Raises:
+            GuestError: QEMU did not start; with what it said.
+        """
+        self.name, self.wait = name, wait
+        logs = cache.folder("logs")
+        _forget_old(logs)
+        self.log = logs / f"{name}-{os.getpid()}-{next(_numbers)}.log"
+        self._said = self.log.with_suffix(".qemu")
+        self._folder = Path(tempfile.mkdtemp(prefix=f"nslab-guest-{os.getpid()}-"))
+        self.connection: Connection | None = None
+        ours, its = socket.socketpair()
+        with contextlib.ExitStack() as given, self._said.open("wb") as said:
+            for each in (its, *sockets):
+                given.enter_context(each)
+            self._process = subprocess.Popen(
+                [
+                    *qemu.DYING_WITH_US,
+                    *command(f"{console},logfile={str(self.log).replace(',', ',,')}", its.fileno()),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                pass_fds=[each.fileno() for each in (its, *sockets)],
+                # A Ctrl-C at the terminal is for this process, which ends the guest when it is done.
+                start_new_session=True,
+            )
+        try:
+            self.monitor = Monitor(ours, wait)
+        except BaseException as error:
+            self._end()
+            if isinstance(error, MonitorError):
+                raise self.broken("QEMU did not start") from error
+            raise
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process on this machine."""
+        return self._process.pid
+
+    @property
+    def lost(self) -> str:
+        """What is known to be wrong with the guest; empty while it can be reached."""
+        if self._process.poll() is not None:
+            return f"QEMU ended with status {self._process.returncode}: the guest panicked, or was ended"
+        if self.connection and self.connection.lost:
+            return "the connection to its sshd was lost"
+        return ""
+
+    def connect(self) -> Connection:
+        """Connect to the guest's sshd.
+
+        Raises:
+            GuestError: it can't be reached in time.
+        """
+        try:
+            self.connection = Connection(self.monitor.forwarded_port(), self._folder, self.wait)
+        except (ConnectionLostError, MonitorError) as error:
+            raise self.broken(str(error)) from error
+        return self.connection
+
+    def disconnect(self) -> None:
+        """End the connection."""
+        if self.connection:
+            self.connection.close()
+            self.connection = None
+
+    def broken(self, what: str) -> GuestError:
+        """An error that tells what is wrong, the console's last lines and where the whole log lies."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # QEMU closes its sockets a moment before it ends.
+            self._process.wait(timeout=0.5)
+        what = self.lost or what
+        said = _last_lines(self._said)
+        lines = _last_lines(self.log)
+        shown = "\n  ".join(lines) if lines else "(nothing)"
+        return GuestError(
+            f"guest {self.name}: {what}{': ' + ' '.join(said) if said else ''}; its console's last lines:\n"
+            f"  {shown}\n  the whole console: {self.log}"
+        )
+
+    def close(self, *, keep_log: bool = False) -> None:
+        """End the guest at once; the log is kept where somebody was told of it."""
+        self.disconnect()
+        # Before the conversation ends: nothing of it is needed any more.
+        self._process.kill()
+        self.monitor.close()
+        self._end()
+        if not keep_log:
+            self.log.unlink(missing_ok=True)
+            self._said.unlink(missing_ok=True)
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _last_lines(file: Path) -> list[str]:
+    try:
+        text = file.read_bytes().decode("utf-8", "backslashreplace")
+    except OSError:
+        return []
+    return [line.strip() for line in text.splitlines() if line.strip()][-_LINES:]
+
+
+def _forget_old(logs: Path) -> None:
+    """Keep the newest logs only, and no sockets' folders of sessions that were killed."""
+    for old in sorted(logs.iterdir(), key=_age)[:-_KEPT_LOGS]:
+        old.unlink(missing_ok=True)
+    for left in Path(tempfile.gettempdir()).glob("nslab-guest-*-*"):
+        pid = left.name.split("-")[2]
+        with contextlib.suppress(OSError):
+            if not Path(f"/proc/{pid}").exists() and left.stat().st_uid == os.geteuid():
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _age(log: Path) -> float:
+    try:
+        return log.stat().st_mtime
+    except OSError:
+        return 0.0
