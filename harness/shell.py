@@ -52,13 +52,14 @@ class Shell:
         self._host = host
         word = f"nslab-{secrets.token_hex(6)}"
         self._prompt = rf"{word}:(\d+)> "
-        command, *arguments = host.enter(argv)
+        variables = {"PS1": f"{word}:$?> ", "PS2": f"{word}:more> "}
+        command, *arguments = host.enter(argv, variables)
         began = host.notebook.clock
         try:
             self._child = pexpect.spawn(
                 command,
                 arguments,
-                env=environment(PS1=f"{word}:$?> ", PS2=f"{word}:more> "),
+                env=environment(**variables),
                 echo=False,
                 encoding="utf-8",
                 codec_errors="backslashreplace",

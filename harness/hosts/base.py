@@ -71,7 +71,7 @@ class EnteringBackend(BaseBackend):
         command = self.get_command(command, *args)
         try:
             done = subprocess.run(
-                [*self.prefix, "sh", "-c", command],
+                self.command_line(command),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 check=False,
@@ -85,7 +85,19 @@ class EnteringBackend(BaseBackend):
             raise WaitExpiredError(
                 f"the end of {command!r} on {self.hostname}", self.wait, self.decode(seen)
             ) from None
+        self.check(done.returncode)
         return self.result(done.returncode, command.encode(), done.stdout, done.stderr)
+
+    def command_line(self, command: str) -> list[str]:
+        """The command line, on this machine, that has a shell of the host run a command."""
+        return [*self.prefix, "sh", "-c", command]
+
+    def check(self, status: int) -> None:
+        """Tell a host that is gone from a command's own exit status, where the two can be taken for another.
+
+        Raises:
+            LabError: the host is gone.
+        """
 
     def decode(self, data: bytes) -> str:
         """UTF-8, and whatever is not as escapes: evidence must be able to hold every output."""
@@ -107,14 +119,25 @@ class LabHost(testinfra.host.Host):
     scratch = ""
     python = str(Path(sys.executable).resolve())
 
-    def __init__(self, notebook: Notebook, wait: float = DEFAULT_WAIT, prefix: Sequence[str] = ()) -> None:
-        """Look at a host that is entered by the command-line ``prefix``, waiting at most ``wait`` seconds."""
-        self.name = self.kind
+    def __init__(
+        self,
+        notebook: Notebook,
+        wait: float = DEFAULT_WAIT,
+        prefix: Sequence[str] = (),
+        *,
+        name: str = "",
+        backend: EnteringBackend | None = None,
+    ) -> None:
+        """Look at a host that is entered by the command-line ``prefix``, waiting at most ``wait`` seconds.
+
+        ``backend`` is for a host that is reached in another way; ``name`` tells it from others of its kind.
+        """
+        self.name = name or self.kind
         self.notebook, self.wait = notebook, wait
         self.shells: list[Terminal] = []
         """What was started here on a terminal: ended with the host, after what keeps the host up."""
         self._prefix = [*prefix]
-        super().__init__(EnteringBackend(self.name, prefix, wait))
+        super().__init__(backend or EnteringBackend(self.name, prefix, wait))
         self.backend.set_host(self)
 
     if TYPE_CHECKING:
@@ -149,8 +172,11 @@ class LabHost(testinfra.host.Host):
     def must_be_up(self, grace: float = 0.0) -> None:
         """Raise LabError where the host has ended, or ends within ``grace`` seconds."""
 
-    def enter(self, argv: Sequence[str]) -> list[str]:
-        """The command line, on this machine, that runs ``argv`` on the host in the caller's terminal."""
+    def enter(self, argv: Sequence[str], variables: Mapping[str, str] | None = None) -> list[str]:
+        """The command line, on this machine, that runs ``argv`` on the host in the caller's terminal.
+
+        Its environment has these variables: those of the command line itself, where they reach the host.
+        """
         return [*self._prefix, *argv]
 
     def carry(self, folder: str, files: Mapping[str, bytes]) -> str:

@@ -34,7 +34,9 @@ def mirrors() -> tuple[str, str]:
         UnmetNeedError: the machine's apt knows no mirror of Debian, or there is no apt.
     """
     if not shutil.which("apt-get"):
-        raise UnmetNeedError("kernels come from Debian's archive by apt-get, which is not here; name a bzImage")
+        raise UnmetNeedError(
+            "kernels come from Debian's archive by apt-get, which is not here; name a bzImage"
+        )
     listed = _run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"]).stdout
     plain = security = ""
     for line in listed.splitlines():
@@ -120,7 +122,9 @@ def download(packages: Sequence[str], into: Path) -> None:
     """
     done = _run(["apt-get", *options(), "download", *packages], check=False, cwd=into)
     if done.returncode != 0:
-        raise UnmetNeedError(f"cannot download {' '.join(packages)}: {reason(done.stderr)}; check the network")
+        raise UnmetNeedError(
+            f"cannot download {' '.join(packages)}: {reason(done.stderr)}; check the network"
+        )
 
 
 def download_file(uri: str, to: Path) -> None:

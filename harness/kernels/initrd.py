@@ -19,9 +19,7 @@ def guest_files() -> dict[str, bytes]:
     return {name: (ours / name).read_bytes() for name in ("init", *_FILES)}
 
 
-def write(
-    target: Path, *, busybox: Path, modules: Iterable[Path], key: bytes
-) -> None:
+def write(target: Path, *, busybox: Path, modules: Iterable[Path], key: bytes) -> None:
     """Write an initial ram disk, in the cpio format that the kernel unpacks (initramfs-buffer-format.rst).
 
     ``key`` is the public key whose owner may log in.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
 
 from harness.errors import UnmetNeedError
@@ -13,7 +13,7 @@ from harness.errors import UnmetNeedError
 WANTED = ("virtio_pci", "virtio_blk", "virtio_net", "squashfs", "overlay")
 """What a guest is made of; a kernel that has no such module is taken to have it built in."""
 
-_UNPACK = {".ko": bytes, ".xz": lzma.decompress, ".gz": gzip.decompress}
+_UNPACK: dict[str, Callable[[bytes], bytes]] = {".ko": bytes, ".xz": lzma.decompress, ".gz": gzip.decompress}
 
 
 def is_module(path: str) -> bool:

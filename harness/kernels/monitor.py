@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -98,11 +99,9 @@ class Monitor:
 
     def close(self) -> None:
         """End the conversation; QEMU goes on."""
-        try:
+        # QEMU may have ended already, or been killed in the middle of a word.
+        with contextlib.suppress(MonitorError, EOFError, OSError):
             self._do(self._client.disconnect(), "the end of the conversation")
-        except (MonitorError, EOFError, OSError):
-            # QEMU has ended already, or was killed in the middle of a word.
-            pass
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import select
 import shutil
@@ -47,8 +48,7 @@ def accelerator() -> str:
     That ``/dev/kvm`` can be opened says little: the firmware must have been seen to run.
     """
     try:
-        with open("/dev/kvm", "r+b", buffering=0):
-            pass
+        os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
     except OSError:
         return "tcg"
     return "kvm" if _firmware_speaks() else "tcg"

@@ -104,7 +104,9 @@ class Connection:
         client = self._ssh(ControlMaster="no", ProxyCommand="false")
         return [*client, "-tt" if terminal else "-T", _WHO, shell_command]
 
-    def run(self, shell_command: str, wait: float, content: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    def run(
+        self, shell_command: str, wait: float, content: bytes = b""
+    ) -> subprocess.CompletedProcess[bytes]:
         """Run a shell's command in the guest, with ``content`` as its input.
 
         Raises:

@@ -118,7 +118,7 @@ def _download_unlisted(package: Package, file: Path, progress: cache.Progress) -
     if known and is_ != known:
         file.unlink()
         raise UnmetNeedError(
-            f"{file.name} has SHA-256 {is_}, expected {known}: another file under this name; try another build"
+            f"{file.name} has SHA-256 {is_}, expected {known}: another file under its name; try another build"
         )
     covered = "its checksum is the one that nslab knows" if known else f"its SHA-256 is {is_}"
     progress(f"no signature covers {package.name}, which the archive's lists have dropped; {covered}")

@@ -16,6 +16,7 @@ import msgspec
 
 from harness.kernels import cache, initrd, qemu, ssh, userland
 from harness.kernels.monitor import MonitorError
+from harness.kernels.reset import RESET
 from harness.kernels.store import Kernel
 from harness.kernels.userland import Userland
 from harness.kernels.vm import READY, GuestError, Vm
@@ -26,13 +27,15 @@ BOOT_WAIT = 180.0
 RESTORE_WAIT = 60.0
 """Seconds that a restore may take while others restore too."""
 
-_DISK = "disk"
+_FORMAT = "1"
+"""Another word for other files in a template's folder, or another meaning of them."""
 
 WARM_UP = (
     "ps -ef; ls -l /proc/self; ipcs; ipcmk -Q; ipcrm --all; pstree -pl 0; ss -ltnp; hostname; domainname; "
     "mount; mkdir /tmp/warm; mount -t tmpfs warm /tmp/warm; umount /tmp/warm; rmdir /tmp/warm; "
     "python3 -IS -c 'import ctypes, os; ctypes.CDLL(None)'; runc --version; readlink /proc/self/ns/*; "
-    "unshare --fork --uts --ipc --pid --mount -- sh -c 'mount --make-rprivate /; mount -t proc proc /proc; ps'; "
+    "unshare --fork --uts --ipc --pid --mount -- "
+    "sh -c 'mount --make-rprivate /; mount -t proc proc /proc; ps'; "
     "grep -l nslab /proc/[0-9]*/environ; tar --version; rm -f /tmp/none; date; sh -c true"
 )
 """What is run once before the guest is saved, so that its clones find it in memory and translated."""
@@ -124,7 +127,7 @@ def find(kernel: Kernel, land: Userland) -> Template:
 def _key(kernel: Kernel, land: Userland) -> str:
     """Another word for everything on which a saved guest depends."""
     content = hashlib.sha256(ssh.key().with_suffix(".pub").read_bytes())
-    for word in (*qemu.fixed(), kernel.digest(), land.key, WARM_UP):
+    for word in (*qemu.fixed(), kernel.digest(), land.key, WARM_UP, RESET, _FORMAT):
         content.update(word.encode() + b"\0")
     for file in initrd.guest_files().values():
         content.update(file)
@@ -159,9 +162,7 @@ def _make(
     began = time.monotonic()
     progress(f"booting {template.kernel.name} once, by {qemu.accelerator()}")
     key = ssh.key().with_suffix(".pub").read_bytes()
-    initrd.write(
-        template.folder / "initrd", busybox=land.busybox, modules=template.kernel.modules, key=key
-    )
+    initrd.write(template.folder / "initrd", busybox=land.busybox, modules=template.kernel.modules, key=key)
     with booted(template) as vm:
         seconds = time.monotonic() - began
         assert vm.connection is not None

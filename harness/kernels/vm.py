@@ -61,6 +61,8 @@ class Vm:
         self._said = self.log.with_suffix(".qemu")
         self._folder = Path(tempfile.mkdtemp(prefix=f"nslab-guest-{os.getpid()}-"))
         self.connection: Connection | None = None
+        self.carried: set[str] = set()
+        """Folders in the guest into which programs have been put."""
         ours, its = socket.socketpair()
         with contextlib.ExitStack() as given, self._said.open("wb") as said:
             for each in (its, *sockets):

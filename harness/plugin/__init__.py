@@ -11,6 +11,7 @@ import pytest
 
 from harness import claims, hosts, isolators
 from harness.hosts.base import DEFAULT_WAIT
+from harness.plugin.places import Spreading, add_options, configure, in_order_of_hosts, places
 from harness.plugin.recorder import Recorder, RecordTaker, claims_of
 
 pytest_plugins = ["harness.plugin.outcomes", "harness.plugin.fixtures"]
@@ -46,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="disposable",
         help="where experiments act: on a disposable stage, or on this very machine (for throw-away VMs)",
     )
+    add_options(group)
     group.addoption(
         "--claim", metavar="ID", action="append", help="run only the experiments of this claim (repeatable)"
     )
@@ -82,6 +84,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             "--hosts: other machines can't be hosts yet; leave it out, or run the lab there"
         )
+    configure(config)
+    config.pluginmanager.register(Spreading(), "nslab-spreading")
     config.pluginmanager.register(RecordTaker(), "nslab-record-taker")
     if config.getoption("--stage") == "machine" and config.getoption("numprocesses", None):
         raise pytest.UsageError("--stage=machine with -n: there is one machine; leave -n out")
@@ -100,17 +104,17 @@ def _forget_inherited_signals() -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say where experiments act, by what they are isolated and on which kernel."""
-    kind = hosts.HOSTS[config.getoption("--stage")].kind
-    names = ", ".join(isolator_names(config))
-    return f"nslab: host {kind} (kernel {os.uname().release}), isolators {names}"
+    names = list(places(config))
+    where = f"host {names[0]}" if len(names) == 1 else f"hosts {', '.join(names)}"
+    isolators = ", ".join(isolator_names(config))
+    return f"nslab: {where} (this machine's kernel: {os.uname().release}), isolators {isolators}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Hosts and isolators are ordinary parameters, so that the matrix stands in the test ids."""
     config = metafunc.config
     if "host" in metafunc.fixturenames:
-        kind = config.getoption("--stage")
-        metafunc.parametrize("host", [kind], ids=[hosts.HOSTS[kind].kind], indirect=True)
+        metafunc.parametrize("host", list(places(config)), indirect=True)
     if "isolator" in metafunc.fixturenames:
         metafunc.parametrize("isolator", isolator_names(config), indirect=True)
 
@@ -121,7 +125,8 @@ def isolator_names(config: pytest.Config) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the experiments of the claims that were asked for."""
+    """Keep the experiments of the claims that were asked for; one host's stay together."""
+    in_order_of_hosts(config, items)
     tested = {item.nodeid: claims_of(item) for item in items}
     wanted = config.getoption("--claim")
     if not wanted:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from harness import hosts, isolators
+from harness import isolators
 from harness.errors import LabError
 from harness.evidence import Value
 from harness.hosts.base import LabHost
 from harness.isolate import Isolate
 from harness.isolators import Isolator
 from harness.notebook import Notebook
+from harness.plugin.places import places
 from harness.plugin.recorder import NOTEBOOK
 from harness.watch import Watch
 
@@ -49,7 +50,7 @@ def notebook(request: pytest.FixtureRequest) -> Notebook:
 @pytest.fixture
 def host(request: pytest.FixtureRequest, notebook: Notebook, watch: Watch) -> Iterator[LabHost]:
     """The host: where a claim is checked from outside. Afterwards the machine must be as before."""
-    made = hosts.HOSTS[request.param](notebook, request.config.getoption("--wait"))
+    made = places(request.config)[request.param].open(notebook, request.config.getoption("--wait"))
     try:
         yield made
     finally:

@@ -11,15 +11,16 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from harness import __version__, claims, hosts, publish, runs
-from harness.describe import describe
+from harness import __version__, claims, publish, runs
 from harness.errors import LabError, UnmetNeedError
-from harness.evidence import SCHEMA, Outcome, Record, Run
-from harness.hosts.base import LabHost
+from harness.evidence import SCHEMA, HostDescription, Outcome, Record, Run
+from harness.hosts.place import Place
 from harness.isolators import ISOLATORS
+from harness.kernels.vm import GuestError
 from harness.notebook import Notebook, now, printable
 from harness.plugin.explain import explain
 from harness.plugin.outcomes import broke
+from harness.plugin.places import places
 
 NOTEBOOK = pytest.StashKey[Notebook]()
 _PHASES = pytest.StashKey[list[pytest.TestReport]]()
@@ -61,7 +62,7 @@ def take_record(item: pytest.Item, phases: list[pytest.TestReport], notebook: No
         test=printable(item.nodeid),
         title=printable(" ".join((function.__doc__ or item.name).split())),
         claims=claims_of(item),
-        host=hosts.HOSTS[parameters.get("host", item.config.getoption("--stage"))].kind,
+        host=parameters.get("host", next(iter(places(item.config)))),
         isolator=parameters.get("isolator"),
         outcome=outcome_of(phases),
         message=printable(_message(bad)) if bad else "",
@@ -121,14 +122,21 @@ class Recorder:
             return
         try:
             versions = {name: self._prepare(name) for name in self._isolators}
-            kind = hosts.HOSTS[self._config.getoption("--stage")]
-            self._say(kind.notice)
-            with kind(Notebook(), self._config.getoption("--wait")) as host:
-                self._open(host, versions)
+            found = [self._describe(place) for place in places(self._config).values()]
+            self._open(found, versions)
         except (UnmetNeedError, LabError) as error:
             raise pytest.UsageError(str(error)) from error
 
-    def _open(self, host: LabHost, versions: dict[str, str]) -> None:
+    def _describe(self, place: Place) -> HostDescription:
+        """Prepare a place; what breaks there is told now, and again by each of its experiments."""
+        self._say(place.notice)
+        try:
+            place.prepare(self._say)
+        except GuestError as error:
+            self._say(str(error))
+        return place.describe()
+
+    def _open(self, described: list[HostDescription], versions: dict[str, str]) -> None:
         run = Run(
             schema=SCHEMA,
             id=runs.new_id(),
@@ -139,9 +147,9 @@ class Recorder:
             claims=list(claims.read().values()),
             sabotages=claims.sabotages(),
         )
-        description = describe(host)
         self._writer = runs.RunWriter(self._reports, run)
-        self._writer.describe_host(description)
+        for description in described:
+            self._writer.describe_host(description)
 
     def _prepare(self, name: str) -> str:
         isolator = ISOLATORS[name]()

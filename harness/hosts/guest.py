@@ -1,0 +1,224 @@
+"""A guest: another kernel under QEMU as the host, restored from a template and thrown away when broken."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from harness.describe import describe
+from harness.environment import SESSION, TAG
+from harness.errors import LabError
+from harness.evidence import HostDescription
+from harness.hosts.base import DEFAULT_WAIT, EnteringBackend, LabHost
+from harness.kernels import cache, template
+from harness.kernels.choice import Choice
+from harness.kernels.reset import SCRATCH, reset
+from harness.kernels.ssh import Connection, exports, shell_line
+from harness.kernels.template import Template
+from harness.kernels.vm import GuestError, Vm
+from harness.notebook import Notebook
+
+_CARRIED = "/run/nslab"
+"""Where programs are put in a guest; they stay as long as it lives."""
+
+_VARIABLES = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/",
+    "LC_ALL": "C",
+    TAG: SESSION,
+}
+
+
+class SharedConnection(EnteringBackend):
+    """Runs commands by the guest's shell over the connection that all share."""
+
+    NAME = "guest"
+
+    def __init__(self, name: str, vm: Vm, wait: float) -> None:
+        """Reach the guest in ``vm``."""
+        super().__init__(name, [], wait)
+        self._vm = vm
+
+    def command_line(self, command: str) -> list[str]:
+        """The command line of ssh."""
+        return connection(self._vm).command(exports(_VARIABLES) + command)
+
+    def check(self, status: int) -> None:
+        """Tell a lost guest from a command that ended with ssh's own status for that, 255.
+
+        Raises:
+            GuestError: the guest is gone.
+        """
+        if status == 255 and self._vm.lost:
+            raise self._vm.broken("it is gone")
+
+
+def connection(vm: Vm) -> Connection:
+    """The open connection to a guest.
+
+    Raises:
+        GuestError: there is none any more.
+    """
+    if vm.connection is None:
+        raise vm.broken("it has been given up")
+    return vm.connection
+
+
+class Guest(LabHost):
+    """A guest during one experiment."""
+
+    kind = "guest"
+    user = "root"
+    scratch = SCRATCH
+    python = "/usr/bin/python3"
+
+    def __init__(self, place: GuestPlace, vm: Vm, notebook: Notebook, wait: float = DEFAULT_WAIT) -> None:
+        """Act on the guest in ``vm``, which is given back to ``place`` in the end."""
+        self._place, self._vm = place, vm
+        super().__init__(notebook, wait, name=vm.name, backend=SharedConnection(vm.name, vm, wait))
+
+    def enter(self, argv: Sequence[str], variables: Mapping[str, str] | None = None) -> list[str]:
+        """The command line of ssh that runs ``argv`` on a terminal of the guest."""
+        line = shell_line(argv, {**_VARIABLES, "TERM": "dumb", **(variables or {})})
+        return connection(self._vm).command(line, terminal=True)
+
+    def carry(self, folder: str, files: Mapping[str, bytes]) -> str:
+        """Put executable files into a folder of the guest; they stay for later experiments.
+
+        Raises:
+            GuestError: the guest does not take them.
+        """
+        target = f"{_CARRIED}/{folder}"
+        if target in self._vm.carried:
+            return target
+        unpack = f"mkdir -p {target} && tar -x -C {target}"
+        try:
+            done = connection(self._vm).run(unpack, self.wait, _packed(files))
+        except subprocess.TimeoutExpired:
+            raise self._vm.broken(f"{folder} could not be carried there in {self.wait:g} s") from None
+        if done.returncode != 0:
+            raise self._vm.broken(
+                f"{folder} could not be carried there: {done.stderr.decode(errors='replace')}"
+            )
+        self._vm.carried.add(target)
+        return target
+
+    def drop(self) -> None:
+        """End what runs on the guest's terminals and give the guest back."""
+        for shell in self.shells:
+            shell.close()
+        self._place.take_back(self._vm)
+
+
+def _packed(files: Mapping[str, bytes]) -> bytes:
+    """A tar of executable files in which equal contents are links of one file."""
+    first: dict[int, str] = {}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.mode = 0o755
+            if id(content) in first:
+                member.type, member.linkname = tarfile.LNKTYPE, first[id(content)]
+                tar.addfile(member)
+                continue
+            member.size, first[id(content)] = len(content), name
+            tar.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+class GuestPlace:
+    """Where a session gets the guests of one kernel from; one is alive at a time in a process."""
+
+    kind = Guest.kind
+    notice = ""
+    _alive: GuestPlace | None = None
+
+    def __init__(self, choice: Choice) -> None:
+        """Know of a kernel; nothing is fetched or booted yet."""
+        self.name = choice.name
+        self._choice = choice
+        self._template: Template | None = None
+        self._broken: GuestError | None = None
+        self._vm: Vm | None = None
+
+    def prepare(self, progress: cache.Progress) -> None:
+        """Fetch the kernel, and boot it into a template where there is none.
+
+        Raises:
+            UnmetNeedError: something is missing.
+            GuestError: it does not boot, now or at an earlier call.
+        """
+        if self._broken:
+            raise self._broken
+        if self._template:
+            return
+        try:
+            self._template = template.get(self._choice.kernel(progress), self._know, progress)
+        except GuestError as error:
+            self._broken = error
+            raise
+
+    def _know(self, vm: Vm) -> dict[str, str]:
+        """What is kept with the template: how the host is described, and its state while it is pristine."""
+        description = describe(Guest(self, vm, Notebook(), vm.wait))
+        # Twice: what the first look brings into being belongs to the state.
+        reset(vm)
+        return {"description": msgspec.json.encode(description).decode(), "state": reset(vm)}
+
+    def describe(self) -> HostDescription:
+        """The host as it was when its template was made."""
+        if self._template is None:
+            empty = dict.fromkeys(("kernel", "distribution", "architecture", "user"), "")
+            return HostDescription(name=self.name, kind=self.kind, tools={}, **empty)
+        return msgspec.json.decode(self._template.facts["description"], type=HostDescription)
+
+    def open(self, notebook: Notebook, wait: float) -> LabHost:
+        """A pristine guest of the kernel.
+
+        Raises:
+            GuestError: there is none.
+        """
+        self.prepare(lambda _: None)
+        assert self._template is not None
+        if GuestPlace._alive not in (None, self):
+            GuestPlace._alive.close()
+        GuestPlace._alive = self
+        if self._vm is None:
+            self._vm = self._template.restore()
+        return Guest(self, self._vm, notebook, wait)
+
+    def take_back(self, vm: Vm) -> None:
+        """Keep the guest for the next experiment where it is as it was; end it where it is not.
+
+        Raises:
+            GuestError: it was lost, or hangs.
+        """
+        assert self._template is not None
+        self._vm = None
+        try:
+            if vm.lost:
+                raise vm.broken("it was lost in the experiment")
+            pristine = reset(vm) == self._template.facts["state"]
+            if vm.lost:
+                raise vm.broken("it was lost after the experiment")
+        except subprocess.TimeoutExpired:
+            vm.close(keep_log=True)
+            raise vm.broken(f"no answer within {vm.wait:g} s after the experiment") from None
+        except LabError:
+            vm.close(keep_log=True)
+            raise
+        if pristine:
+            self._vm = vm
+        else:
+            vm.close()
+
+    def close(self) -> None:
+        """End the guest that is alive."""
+        if self._vm:
+            self._vm.close()
+            self._vm = None

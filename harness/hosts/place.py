@@ -1,0 +1,63 @@
+"""Where a session gets its hosts from: for each experiment one, all of them alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from harness.describe import describe
+from harness.evidence import HostDescription
+from harness.hosts.base import DEFAULT_WAIT, LabHost
+from harness.notebook import Notebook
+
+
+class Place(Protocol):
+    """A source of hosts."""
+
+    name: str
+    """As test ids and records show it."""
+    kind: str
+    notice: str
+    """What a person is told, in one line, before anything runs there."""
+
+    def prepare(self, progress: Callable[[str], None]) -> None:
+        """Do all that can be done before the first experiment, telling what is waited for.
+
+        Raises:
+            harness.errors.UnmetNeedError: something is missing; one line names it and the remedy.
+            harness.errors.LabError: this place has no hosts; other places' results stand.
+        """
+
+    def describe(self) -> HostDescription:
+        """What the hosts are."""
+
+    def open(self, notebook: Notebook, wait: float) -> LabHost:
+        """A host for one experiment."""
+
+    def close(self) -> None:
+        """End what is left."""
+
+
+class HerePlace:
+    """Hosts on this machine: made for each experiment, and gone with it."""
+
+    def __init__(self, kind: type[LabHost], wait: float = DEFAULT_WAIT) -> None:
+        """Make hosts of a kind."""
+        self._kind, self._wait = kind, wait
+        self.name = self.kind = kind.kind
+        self.notice = kind.notice
+
+    def prepare(self, progress: Callable[[str], None]) -> None:
+        """Nothing has to be done."""
+
+    def describe(self) -> HostDescription:
+        """Ask a host that is made for this."""
+        with self.open(Notebook(), self._wait) as host:
+            return describe(host)
+
+    def open(self, notebook: Notebook, wait: float) -> LabHost:
+        """A new host."""
+        return self._kind(notebook, wait)
+
+    def close(self) -> None:
+        """Nothing is left."""

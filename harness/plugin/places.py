@@ -1,0 +1,132 @@
+"""Which hosts a session has: what was asked for, found out once and handed to worker processes."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness import hosts
+from harness.errors import LabError, UnmetNeedError
+from harness.hosts.guest import GuestPlace
+from harness.hosts.place import HerePlace, Place
+from harness.kernels import qemu
+from harness.kernels.choice import Choice, choose
+
+LOCAL = "local"
+"""The kernel of this machine, among those of ``--kernels``."""
+
+_PLACES = pytest.StashKey[dict[str, Place]]()
+_CHOICES = pytest.StashKey[list[Choice]]()
+_HANDED = "nslab_kernels"
+
+
+def add_options(group: pytest.OptionGroup) -> None:
+    """The options that name kernels."""
+    group.addoption(
+        "--kernels",
+        metavar="VERSION[,VERSION]",
+        help="boot these kernels as hosts: 6.12, 6.12.117, a package's version, all, a bzImage or a "
+        "built tree; 'local' is this machine's own, on a stage",
+    )
+    group.addoption(
+        "--modules", metavar="DIR", default="", help="modules for a bzImage that is named in --kernels"
+    )
+
+
+def wishes(config: pytest.Config) -> list[str]:
+    """The kernels that were asked for, each once."""
+    asked = config.getoption("--kernels") or ""
+    return list(dict.fromkeys(filter(None, (wish.strip() for wish in asked.split(",")))))
+
+
+def configure(config: pytest.Config) -> None:
+    """Find out which hosts were asked for.
+
+    Raises:
+        UsageError: there are no such kernels, or they can't be booted here.
+    """
+    asked = wishes(config)
+    if config.getoption("--kernels") is not None and not asked:
+        raise pytest.UsageError("--kernels: expected versions such as 6.12,7.3; see 'nslab kernels'")
+    guests = [wish for wish in asked if wish != LOCAL]
+    try:
+        choices = _chosen(config, guests) if guests else []
+    except (UnmetNeedError, LabError) as error:
+        raise pytest.UsageError(f"--kernels={config.getoption('--kernels')}: {error}") from error
+    config.stash[_CHOICES] = choices
+    found: list[Place] = [GuestPlace(choice) for choice in choices]
+    if LOCAL in asked or not asked:
+        found.append(HerePlace(hosts.HOSTS[config.getoption("--stage")], config.getoption("--wait")))
+    config.stash[_PLACES] = {place.name: place for place in found}
+    for place in found:
+        config.add_cleanup(place.close)
+
+
+def _chosen(config: pytest.Config, guests: list[str]) -> list[Choice]:
+    """The kernels, as the controller found them where this is a worker."""
+    handed = getattr(config, "workerinput", {}).get(_HANDED)
+    if handed is not None:
+        return msgspec.json.decode(handed, type=list[Choice])
+    if config.getoption("--stage") == "machine":
+        raise UnmetNeedError("--stage=machine is for this machine alone; leave one of the two out")
+    qemu.version()
+    return choose(guests, config.getoption("--modules"), _say_nothing)
+
+
+def _say_nothing(_line: str) -> None:
+    """Before pytest's terminal is there, nothing can be told."""
+
+
+def places(config: pytest.Config) -> dict[str, Place]:
+    """The session's sources of hosts by the names of the hosts, in the order of the matrix."""
+    return config.stash[_PLACES]
+
+
+def in_order_of_hosts(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run what belongs to one host together: then one guest at a time is alive."""
+    names = list(places(config))
+    if len(names) > 1:
+        items.sort(key=lambda item: names.index(_host_of(item, names)) if _host_of(item, names) else -1)
+
+
+def _host_of(item: pytest.Item, names: list[str]) -> str:
+    parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
+    name = parameters.get("host", "")
+    return name if name in names else ""
+
+
+class Spreading:
+    """What pytest-xdist asks of the lab."""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Hand the kernels to a worker, which then need not look for them."""
+        node.workerinput[_HANDED] = msgspec.json.encode(node.config.stash[_CHOICES])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Keep a guest's experiments in one worker, where guests are asked for."""
+        if not config.stash[_CHOICES] or config.getoption("dist") not in ("load", "no"):
+            return None
+        from xdist.scheduler import LoadScopeScheduling
+
+        names, workers = list(places(config)), len(config.getoption("tx") or ())
+
+        class ByHost(LoadScopeScheduling):
+            """One worker for each guest; for each guest and file where there are workers to spare."""
+
+            def _split_scope(self, nodeid: str) -> str:
+                return scope(nodeid, names, spare=workers > len(names))
+
+        return ByHost(config, log)
+
+
+def scope(nodeid: str, names: list[str], *, spare: bool) -> str:
+    """The experiments that stay together: those of one host, or of one host and one file; others don't."""
+    found = re.search(rf"\[({'|'.join(map(re.escape, names))})[-\]]", nodeid)
+    if not found:
+        return nodeid
+    return f"{found[1]} {nodeid.partition('::')[0]}" if spare else found[1]
