@@ -56,8 +56,10 @@ _BUNDLE = {
 }
 
 # runc would make control groups, and those are the machine's: over a read-only hierarchy it goes without
-# (--rootless ignores that they can't be written).
+# (--rootless ignores that they can't be written). Where the hierarchy is mounted there already, the kernel
+# refuses it a second time at the same place: something has to lie between.
 _RUN = """\
+mount -t tmpfs between /sys/fs/cgroup &&
 mount -t cgroup2 -o ro cgroup2 /sys/fs/cgroup &&
 cd "$1" &&
 exec runc --rootless true --root "$1/state" run --pid-file pid --detach "$2" </dev/null >log 2>&1
