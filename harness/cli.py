@@ -14,7 +14,9 @@ from rich.text import Text
 
 from harness import __version__, publish, runs
 from harness.compare import Comparison, Row, compare
+from harness.errors import LabError, UnmetNeedError
 from harness.evidence import Run
+from harness.kernels import command
 
 USAGE = 2
 """The exit status for input that can't be used."""
@@ -29,8 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
-    except runs.UnreadableRunError as problem:
+    except (runs.UnreadableRunError, UnmetNeedError, LabError) as problem:
         return _refuse(str(problem))
+    except KeyboardInterrupt:
+        return _refuse("interrupted")
     except OSError as problem:
         return _refuse(f"{problem.filename}: {problem.strerror}; check the path and its permissions")
 
@@ -51,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     side_by_side.add_argument("--all", action="store_true", help="also the rows that are equal everywhere")
     side_by_side.add_argument("--json", action="store_true", help="the comparison as JSON")
     side_by_side.set_defaults(run=_compare)
+    command.add_parser(commands)
     schema = commands.add_parser("schema", help="print the JSON schema of run.json")
     schema.set_defaults(run=_schema)
     return parser

@@ -183,14 +183,21 @@ class GuestPlace:
         Raises:
             GuestError: there is none.
         """
-        self.prepare(lambda _: None)
-        assert self._template is not None
         if GuestPlace._alive not in (None, self):
             GuestPlace._alive.close()
         GuestPlace._alive = self
-        if self._vm is None:
-            self._vm = self._template.restore()
+        self._vm = self._vm or self.restore()
         return Guest(self, self._vm, notebook, wait)
+
+    def restore(self) -> Vm:
+        """A clone of the template, which the caller ends.
+
+        Raises:
+            GuestError: there is none.
+        """
+        self.prepare(lambda _: None)
+        assert self._template is not None
+        return self._template.restore()
 
     def take_back(self, vm: Vm) -> None:
         """Keep the guest for the next experiment where it is as it was; end it where it is not.

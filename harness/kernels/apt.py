@@ -72,11 +72,11 @@ def update(progress: cache.Progress, *, force: bool = False) -> None:
     Raises:
         UnmetNeedError: there are no lists and none can be had.
     """
-    home = cache.folder("apt")
-    stamp, wanted = home / "updated", sources()
-    fresh = stamp.exists() and stamp.read_text() == wanted
-    if fresh and not force and time.time() - stamp.stat().st_mtime < _MAX_AGE:
+    home, stamp = cache.folder("apt"), updated()
+    if stamp.exists() and not force and time.time() - stamp.stat().st_mtime < _MAX_AGE:
         return
+    wanted = sources()
+    usable = stamp.exists() and stamp.read_text() == wanted
     with cache.locked("apt", progress):
         progress("asking Debian's archive what kernels it has")
         for part in ("state/lists/partial", "cache/archives/partial", "parts"):
@@ -85,10 +85,15 @@ def update(progress: cache.Progress, *, force: bool = False) -> None:
         done = _run(["apt-get", *options(), "--error-on=any", "update"], check=False)
         if done.returncode == 0:
             stamp.write_text(wanted)
-        elif not fresh:
+        elif not usable:
             raise UnmetNeedError(f"Debian's archive can't be read: {reason(done.stderr)}; check the network")
         else:
             progress(f"going on with older lists: {reason(done.stderr)}")
+
+
+def updated() -> Path:
+    """The file that was written when the lists were last brought up to date."""
+    return cache.folder("apt") / "updated"
 
 
 def options() -> list[str]:

@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import msgspec
 from debian.deb822 import Packages
 from debian.debian_support import Version
 
 from harness.kernels import apt, cache
 
+_FILE = "builds.json"
 _PATTERN = r"^linux-(image|binary|modules)-[0-9][^ ]*-cloud-amd64$"
 _RELEASE = re.compile(r"linux-image-[0-9]+\.[0-9]+\.[0-9][^ ]*$")
 
@@ -73,7 +75,16 @@ def offered(progress: cache.Progress, *, refresh: bool = False) -> list[Build]:
         UnmetNeedError: the archive's lists can't be had.
     """
     apt.update(progress, force=refresh)
-    return parse(apt.records(_PATTERN))
+    # Reading the lists takes seconds; what was found in them is read in no time.
+    found = cache.folder("apt") / _FILE
+    try:
+        if found.stat().st_mtime_ns > apt.updated().stat().st_mtime_ns:
+            return msgspec.json.decode(found.read_bytes(), type=list[Build])
+    except (OSError, msgspec.MsgspecError):
+        pass
+    builds = parse(apt.records(_PATTERN))
+    cache.replace(found, msgspec.json.encode(builds))
+    return builds
 
 
 def parse(text: str) -> list[Build]:

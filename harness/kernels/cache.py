@@ -90,6 +90,13 @@ def _refused(final: Path, error: OSError) -> UnmetNeedError:
     )
 
 
+def replace(file: Path, content: bytes) -> None:
+    """Write a small file in one step for whoever looks."""
+    half = file.with_name(f"{_HALF}{file.name}-{os.getpid()}")
+    half.write_bytes(content)
+    half.replace(file)
+
+
 def discard(final: Path, *, halves_only: bool = False) -> None:
     """Remove a finished thing, in one step for whoever looks, and what was left unfinished of it."""
     if final.exists() and not halves_only:

@@ -19,7 +19,7 @@ from harness.kernels.monitor import MonitorError
 from harness.kernels.reset import RESET
 from harness.kernels.store import Kernel
 from harness.kernels.userland import Userland
-from harness.kernels.vm import READY, GuestError, Vm
+from harness.kernels.vm import READY, Vm
 
 BOOT_WAIT = 180.0
 """Seconds that a first boot may take on a slow, busy machine without KVM."""
@@ -27,6 +27,7 @@ BOOT_WAIT = 180.0
 RESTORE_WAIT = 60.0
 """Seconds that a restore may take while others restore too."""
 
+_KEY_LENGTH = 16
 _FORMAT = "1"
 """Another word for other files in a template's folder, or another meaning of them."""
 
@@ -48,7 +49,8 @@ class Template(msgspec.Struct, frozen=True):
     kernel: Kernel
     disk: Path
 
-    def _command(self, console: str, monitor: int, *, shared: bool = False) -> list[str]:
+    def command(self, console: str, monitor: int, *, shared: bool = False) -> list[str]:
+        """QEMU's command line for the guest itself, or for a clone, which has its own copy of the memory."""
         return qemu.command(
             disk=self.disk,
             image=self.kernel.image,
@@ -73,7 +75,7 @@ class Template(msgspec.Struct, frozen=True):
         with _slot():
             vm = Vm(
                 self.kernel.name,
-                lambda console, monitor: [*self._command(console, monitor), "-incoming", "defer"],
+                lambda console, monitor: [*self.command(console, monitor), "-incoming", "defer"],
                 "null",
                 RESTORE_WAIT,
             )
@@ -131,7 +133,22 @@ def _key(kernel: Kernel, land: Userland) -> str:
         content.update(word.encode() + b"\0")
     for file in initrd.guest_files().values():
         content.update(file)
-    return content.hexdigest()[:16]
+    return content.hexdigest()[:_KEY_LENGTH]
+
+
+def remove(name: str) -> int:
+    """Remove the templates of a kernel; how many bytes that frees."""
+    freed = 0
+    with cache.locked(f"template-{name}"):
+        for folder in _of(name):
+            freed += cache.size(folder)
+            cache.discard(folder)
+    return freed
+
+
+def _of(name: str) -> list[Path]:
+    """The templates of a kernel, of whatever key."""
+    return [*cache.folder("templates").glob(f"{name}-{'?' * _KEY_LENGTH}")]
 
 
 def get(kernel: Kernel, finish: Callable[[Vm], dict[str, str]], progress: cache.Progress) -> Template:
@@ -149,7 +166,7 @@ def get(kernel: Kernel, finish: Callable[[Vm], dict[str, str]], progress: cache.
         return template
     with cache.locked(f"template-{kernel.name}", progress):
         if not template.folder.exists():
-            for old in template.folder.parent.glob(f"{kernel.name}-????????????????"):
+            for old in _of(kernel.name):
                 cache.discard(old)
             with cache.making(template.folder) as scratch:
                 _make(msgspec.structs.replace(template, folder=scratch), land, finish, progress)
@@ -187,7 +204,7 @@ def booted(template: Template) -> Iterator[Vm]:
     with ours:
         vm = Vm(
             template.kernel.name,
-            lambda console, monitor: template._command(console, monitor, shared=True),
+            lambda console, monitor: template.command(console, monitor, shared=True),
             f"socket,fd={its.fileno()}",
             BOOT_WAIT,
             [its],
@@ -216,6 +233,3 @@ def _await_ready(vm: Vm, console: socket.socket) -> None:
         if not said:
             raise vm.broken("did not boot")
         seen = seen[-len(READY) :] + said
-
-
-__all__ = ["GuestError", "Template", "Vm", "booted", "find", "get"]

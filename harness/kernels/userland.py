@@ -50,8 +50,7 @@ def get(progress: cache.Progress) -> Userland:
     Raises:
         UnmetNeedError: a tool is missing, no network, no space.
     """
-    key = hashlib.sha256(" ".join((SUITE, *PACKAGES, *_LEFT_OUT)).encode()).hexdigest()[:16]
-    folder = cache.folder("userland") / key
+    folder = cache.folder("userland") / _name()
     if not folder.exists():
         _check_tools()
         apt.update(progress)
@@ -60,8 +59,27 @@ def get(progress: cache.Progress) -> Userland:
                 with cache.making(folder) as scratch:
                     _make(scratch, progress)
     disk = folder / "root.squashfs"
-    made = f"{key}-{disk.stat().st_size}-{disk.stat().st_mtime_ns}"
+    made = f"{folder.name}-{disk.stat().st_size}-{disk.stat().st_mtime_ns}"
     return Userland(disk, folder / "busybox", made)
+
+
+def here() -> bool:
+    """Whether there is a userland in the cache."""
+    return (cache.folder("userland") / _name()).exists()
+
+
+def remove() -> int:
+    """Remove it; how many bytes that frees."""
+    with cache.locked("userland"):
+        folder = cache.folder("userland") / _name()
+        freed = cache.size(folder)
+        cache.discard(folder)
+    return freed
+
+
+def _name() -> str:
+    """Another word for other packages."""
+    return hashlib.sha256(" ".join((SUITE, *PACKAGES, *_LEFT_OUT)).encode()).hexdigest()[:16]
 
 
 def _check_tools() -> None:
