@@ -11,7 +11,6 @@ import msgspec
 
 from harness.describe import describe
 from harness.environment import SESSION, TAG
-from harness.errors import LabError
 from harness.evidence import HostDescription
 from harness.hosts.base import DEFAULT_WAIT, EnteringBackend, LabHost
 from harness.kernels import cache, template
@@ -111,7 +110,7 @@ class Guest(LabHost):
         """End what runs on the guest's terminals and give the guest back."""
         for shell in self.shells:
             shell.close()
-        self._place.take_back(self._vm)
+        self._place.take_back(self._vm, self.wait)
 
 
 def _packed(files: Mapping[str, bytes]) -> bytes:
@@ -167,8 +166,8 @@ class GuestPlace:
         """What is kept with the template: how the host is described, and its state while it is pristine."""
         description = describe(Guest(self, vm, Notebook(), vm.wait))
         # Twice: what the first look brings into being belongs to the state.
-        reset(vm)
-        return {"description": msgspec.json.encode(description).decode(), "state": reset(vm)}
+        reset(vm, vm.wait)
+        return {"description": msgspec.json.encode(description).decode(), "state": reset(vm, vm.wait)}
 
     def describe(self) -> HostDescription:
         """The host as it was when its template was made."""
@@ -199,30 +198,35 @@ class GuestPlace:
         assert self._template is not None
         return self._template.restore()
 
-    def take_back(self, vm: Vm) -> None:
+    def take_back(self, vm: Vm, wait: float) -> None:
         """Keep the guest for the next experiment where it is as it was; end it where it is not.
 
         Raises:
-            GuestError: it was lost, or hangs.
+            GuestError: it was lost, or does not answer in time, and no error has told so yet.
         """
-        assert self._template is not None
         self._vm = None
+        told = vm.told
         try:
-            if vm.lost:
-                raise vm.broken("it was lost in the experiment")
-            pristine = reset(vm) == self._template.facts["state"]
-            if vm.lost:
-                raise vm.broken("it was lost after the experiment")
-        except subprocess.TimeoutExpired:
-            vm.close(keep_log=True)
-            raise vm.broken(f"no answer within {vm.wait:g} s after the experiment") from None
-        except LabError:
+            pristine = not told and self._is_pristine(vm, wait)
+        except GuestError:
             vm.close(keep_log=True)
             raise
         if pristine:
             self._vm = vm
         else:
-            vm.close()
+            vm.close(keep_log=told)
+
+    def _is_pristine(self, vm: Vm, wait: float) -> bool:
+        assert self._template is not None
+        if vm.lost:
+            raise vm.broken("it was lost in the experiment")
+        try:
+            state = reset(vm, wait)
+        except subprocess.TimeoutExpired:
+            raise vm.broken(f"no answer within {wait:g} s after the experiment") from None
+        if vm.lost:
+            raise vm.broken("it was lost after the experiment")
+        return state == self._template.facts["state"]
 
     def close(self) -> None:
         """End the guest that is alive."""

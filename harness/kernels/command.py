@@ -158,9 +158,8 @@ def _shell(options: argparse.Namespace) -> int:
     began = time.monotonic()
     vm = place.restore()
     try:
-        _say(
-            f"{place.name} restored in {time.monotonic() - began:.1f} s; it is thrown away when the shell ends"
-        )
+        seconds = time.monotonic() - began
+        _say(f"{place.name} restored in {seconds:.1f} s; it is thrown away when the shell ends")
         argv = options.argv or ["sh", "-l"]
         # Ctrl-C at the terminal is for what runs in the guest.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -35,12 +35,15 @@ $rest"
 IPC objects, set the names; then print everything that must be as it was when the guest was saved."""
 
 
-def reset(vm: Vm) -> str:
-    """Undo what is cheap to undo and tell the guest's state, as text that is only good for comparing.
+def reset(vm: Vm, wait: float) -> str:
+    """Undo, within ``wait`` seconds, what is cheap to undo.
+
+    Returns:
+        The guest's state, as text that is only good for comparing.
 
     Raises:
         subprocess.TimeoutExpired: the guest does not answer.
     """
     assert vm.connection is not None
-    done = vm.connection.run(RESET, vm.wait)
+    done = vm.connection.run(RESET, wait)
     return (done.stdout + done.stderr).decode("utf-8", "backslashreplace")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,7 @@ READY = b"nslab: the guest is ready"
 _LINES = 12
 """How many of the console's last lines an error shows."""
 
+_TELLING = re.compile(r"^nslab: |Kernel panic|BUG:|Out of memory|Unable to mount|Oops")
 _KEPT_LOGS = 50
 _numbers = itertools.count()
 
@@ -61,6 +63,8 @@ class Vm:
         self._said = self.log.with_suffix(".qemu")
         self._folder = Path(tempfile.mkdtemp(prefix=f"nslab-guest-{os.getpid()}-"))
         self.connection: Connection | None = None
+        self.told = False
+        """Whether an error has told what is wrong with the guest."""
         self.carried: set[str] = set()
         """Folders in the guest into which programs have been put."""
         ours, its = socket.socketpair()
@@ -126,7 +130,8 @@ class Vm:
             self._process.wait(timeout=0.5)
         what = self.lost or what
         said = _last_lines(self._said)
-        lines = _last_lines(self.log)
+        self.told = True
+        lines = _telling_lines(self.log)
         shown = "\n  ".join(lines) if lines else "(nothing)"
         return GuestError(
             f"guest {self.name}: {what}{': ' + ' '.join(said) if said else ''}; its console's last lines:\n"
@@ -150,12 +155,19 @@ class Vm:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _last_lines(file: Path) -> list[str]:
+def _last_lines(file: Path, limit: int | None = _LINES) -> list[str]:
     try:
         text = file.read_bytes().decode("utf-8", "backslashreplace")
     except OSError:
         return []
-    return [line.strip() for line in text.splitlines() if line.strip()][-_LINES:]
+    return [line.strip() for line in text.splitlines() if line.strip()][-(limit or 0) :]
+
+
+def _telling_lines(file: Path) -> list[str]:
+    """The last lines, and before them those that say what happened, which a trace may have pushed away."""
+    lines = _last_lines(file, limit=None)
+    early = [line for line in lines[:-_LINES] if _TELLING.search(line)]
+    return early[-_LINES:] + lines[-_LINES:]
 
 
 def _forget_old(logs: Path) -> None:
