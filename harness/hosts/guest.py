@@ -80,6 +80,11 @@ class Guest(LabHost):
         self._place, self._vm = place, vm
         super().__init__(notebook, wait, name=vm.name, backend=SharedConnection(vm.name, vm, wait))
 
+    @property
+    def pid(self) -> int:
+        """The guest's QEMU among this machine's processes."""
+        return self._vm.pid
+
     def enter(self, argv: Sequence[str], variables: Mapping[str, str] | None = None) -> list[str]:
         """The command line of ssh that runs ``argv`` on a terminal of the guest."""
         line = shell_line(argv, {**_VARIABLES, "TERM": "dumb", **(variables or {})})

@@ -9,7 +9,8 @@ SCRATCH = "/dev/shm"  # noqa: S108 - the guest's own, emptied here
 
 RESET = f"""\
 [ -e /proc/self/mountinfo ] || {{ echo "/proc is broken"; exit; }}
-while left=$(grep -ls '{TAG}=' /proc/[0-9]*/environ); do
+# What grep could not read makes its exit status one of failure.
+while left=$(grep -ls '{TAG}=' /proc/[0-9]*/environ); [ "$left" ]; do
     for each in $left; do each=${{each#/proc/}}; kill -9 ${{each%/environ}}; done
 done
 while read -r id parent device root point rest; do

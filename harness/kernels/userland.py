@@ -52,7 +52,7 @@ def get(progress: cache.Progress) -> Userland:
     """
     folder = cache.folder("userland") / _name()
     if not folder.exists():
-        _check_tools()
+        check_tools()
         apt.update(progress)
         with cache.locked("userland", progress):
             if not folder.exists():
@@ -82,7 +82,12 @@ def _name() -> str:
     return hashlib.sha256(" ".join((SUITE, *PACKAGES, *_LEFT_OUT)).encode()).hexdigest()[:16]
 
 
-def _check_tools() -> None:
+def check_tools() -> None:
+    """Make sure that a userland can be made here.
+
+    Raises:
+        UnmetNeedError: a tool is missing; names its package.
+    """
     for tool, package in _NEEDED.items():
         if not shutil.which(tool):
             raise UnmetNeedError(f"guests' userland is made with {tool}: install the package {package}")

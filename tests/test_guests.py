@@ -1,0 +1,208 @@
+"""Guests, booted for real: what an experiment finds, and what breaks costs. Skipped where QEMU is not."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UnmetNeedError
+from harness.hosts.base import LabHost
+from harness.hosts.guest import Guest, GuestPlace
+from harness.isolate import Isolate
+from harness.isolators import ISOLATORS
+from harness.kernels import qemu, store, userland
+from harness.kernels.choice import Choice, choose
+from harness.kernels.vm import GuestError
+from harness.notebook import Notebook
+
+SERIES = "6.12"
+WAIT = 30.0
+
+Open = Callable[[], LabHost]
+
+
+def place_of(wish: str) -> GuestPlace:
+    """Where guests of a kernel come from; booted once, which takes a minute where nothing is cached."""
+    try:
+        qemu.version()
+        if not userland.here():
+            userland.check_tools()
+        place = GuestPlace(choose([wish], "", print)[0])
+        place.prepare(print)
+    except UnmetNeedError as missing:
+        pytest.skip(str(missing))
+    return place
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[GuestPlace]:
+    """Where guests come from."""
+    made = place_of(SERIES)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def opened(place: GuestPlace) -> Iterator[Open]:
+    """Opens a host as the session does for each experiment."""
+    yield lambda: place.open(Notebook(), WAIT)
+    place.close()
+
+
+def pid_of(host: LabHost) -> int:
+    """The process of the guest's QEMU."""
+    assert isinstance(host, Guest)
+    return host.pid
+
+
+def test_the_kernel_is_the_one_that_was_asked_for(place: GuestPlace, opened: Open) -> None:
+    """The guest runs it, and the run's description says so."""
+    with opened() as host:
+        assert host.check_output("uname -r") == place.describe().kernel
+        assert host.check_output("uname -r").startswith(SERIES)
+        assert host.name == place.name
+
+
+def test_the_host_is_a_real_one(opened: Open) -> None:
+    """Init is PID 1, kernel threads are seen, and `/` is shared."""
+    with opened() as host:
+        assert host.check_output("cat /proc/2/comm") == "kthreadd"
+        assert "shared" in host.check_output("findmnt -no PROPAGATION /")
+
+
+@pytest.mark.parametrize("name", ISOLATORS)
+def test_isolators_are_carried_and_isolate(opened: Open, name: str) -> None:
+    """A shell in a new PID namespace is PID 1 there, on a terminal of the guest."""
+    isolator = ISOLATORS[name]()
+    isolator.prepare()
+    with opened() as host:
+        inside = Isolate(host, isolator)("pid")
+
+        assert inside.check_output("echo $$") == "1"
+        assert inside.check_output("tty").startswith("/dev/pts/")
+        assert inside.run("exit 3 | false; (exit 7)").rc == 7
+
+
+def test_streams_and_status_are_kept_apart(opened: Open) -> None:
+    """Output, errors and the exit status arrive as they were, also the status that ssh uses itself."""
+    with opened() as host:
+        result = host.run("printf 'a\\n\\n'; printf '\\377e' >&2; exit 255")
+
+        assert (result.stdout, result.stderr, result.rc) == ("a\n\n", "\\xffe", 255)
+
+
+MENDED = {
+    "hostname": "hostname changed",
+    "domain name": "domainname changed",
+    "message queue": "ipcmk -Q",
+    "mount in the place for scratch files": "mkdir /dev/shm/a && mount -t tmpfs a /dev/shm/a",
+    "process": "sleep 1000 >/dev/null 2>&1 &",
+    "POSIX queue": "touch /dev/mqueue/q",
+}
+BROKEN = {
+    "covered /proc": "mount -t tmpfs covered /proc",
+    "mount elsewhere": "mount -t tmpfs elsewhere /mnt",
+    "propagation": "mount --make-rprivate /",
+    "control group": "mkdir /sys/fs/cgroup/left",
+    "limit": "echo 1000 >/proc/sys/kernel/msgmax",
+}
+
+
+@pytest.mark.parametrize("change", [*MENDED, *BROKEN])
+def test_the_next_experiment_finds_a_pristine_guest(opened: Open, change: str) -> None:
+    """What is cheap to undo is undone; a guest that was changed otherwise is thrown away."""
+    look = (
+        "hostname; domainname; ipcs; cat /proc/self/mountinfo; ls /dev/mqueue /sys/fs/cgroup; sysctl -a 2>&1"
+    )
+    look += " | grep msgmax; pgrep sleep"
+    with opened() as host:
+        before, first = host.run(look).stdout, pid_of(host)
+        host.check_output((MENDED | BROKEN)[change])
+        assert host.run(look).stdout != before, "control: the look shows the change"
+
+    with opened() as host:
+        assert host.run(look).stdout == before
+        assert (pid_of(host) == first) == (change in MENDED)
+
+
+def first_error(act: Callable[[], object]) -> GuestError:
+    """How it fails."""
+    with pytest.raises(GuestError) as raised:
+        act()
+    return raised.value
+
+
+LOST = {
+    "panic": ("echo c >/proc/sysrq-trigger", "Kernel panic - not syncing: sysrq triggered crash"),
+    "sshd": ("kill -9 $(pidof dropbear)", "the connection to its sshd was lost"),
+    "power": ("echo o >/proc/sysrq-trigger; sleep 20", "QEMU ended with status 0"),
+}
+
+
+@pytest.mark.parametrize("way", LOST)
+def test_a_lost_guest_is_an_error_of_its_own(opened: Open, way: str) -> None:
+    """The message tells what happened and where the console's log lies; the next guest is as new."""
+    command, said = LOST[way]
+    with opened() as host:
+        error = first_error(lambda: [host.run(command), host.run("true")])
+
+    assert said in str(error)
+    assert Path(str(error).rsplit(": ", 1)[1]).exists()
+    with opened() as host:
+        assert host.run("true").rc == 0
+
+
+def test_a_guest_that_stands_still_is_given_up(place: GuestPlace) -> None:
+    """Waiting ends after the given time, and the next guest answers."""
+    host = place.open(Notebook(), 1.0)
+    os.kill(pid_of(host), signal.SIGSTOP)
+
+    with pytest.raises(GuestError, match="no answer within 1 s"):
+        host.close()
+
+    with place.open(Notebook(), WAIT) as host:
+        assert host.run("true").rc == 0
+
+
+def test_a_kernel_that_does_not_boot_is_told_from_the_others(place: GuestPlace) -> None:
+    """Without modules there is no disk: the console's own words are in the message, at every experiment."""
+    kernel = store.kept(place.describe().kernel)
+    assert kernel
+    broken = GuestPlace(Choice("broken", None, str(kernel.image), ""))
+
+    with pytest.raises(GuestError, match=r"(?s)guest broken: .*the kernel shows no disk /dev/vda"):
+        broken.prepare(print)
+    with pytest.raises(GuestError, match="guest broken"):
+        broken.open(Notebook(), WAIT)
+
+
+_HOLDER = f"""
+import sys
+from harness.hosts.guest import GuestPlace
+from harness.kernels.choice import choose
+from harness.notebook import Notebook
+place = GuestPlace(choose(["{SERIES}"], "", print)[0])
+print(place.open(Notebook(), 30).pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_guest_dies_with_its_session(place: GuestPlace) -> None:
+    """When the session's process is killed, the kernel kills QEMU."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as session:
+        assert session.stdout is not None
+        guest = os.pidfd_open(int(session.stdout.readline()))
+        assert select.select([guest], [], [], 0)[0] == [], "control: it runs"
+        session.kill()
+
+        assert select.select([guest], [], [], WAIT)[0] == [guest]
+        os.close(guest)
