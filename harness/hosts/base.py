@@ -70,14 +70,7 @@ class EnteringBackend(BaseBackend):
         """
         command = self.get_command(command, *args)
         try:
-            done = subprocess.run(
-                self.command_line(command),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                timeout=self.wait,
-                env=environment(),
-            )
+            done = self.execute(command)
         except OSError as error:
             raise LabError(f"cannot run {command!r} on {self.hostname}: {error}") from error
         except subprocess.TimeoutExpired as expired:
@@ -85,19 +78,23 @@ class EnteringBackend(BaseBackend):
             raise WaitExpiredError(
                 f"the end of {command!r} on {self.hostname}", self.wait, self.decode(seen)
             ) from None
-        self.check(done.returncode)
         return self.result(done.returncode, command.encode(), done.stdout, done.stderr)
 
-    def command_line(self, command: str) -> list[str]:
-        """The command line, on this machine, that has a shell of the host run a command."""
-        return [*self.prefix, "sh", "-c", command]
-
-    def check(self, status: int) -> None:
-        """Tell a host that is gone from a command's own exit status, where the two can be taken for another.
+    def execute(self, command: str) -> subprocess.CompletedProcess[bytes]:
+        """Have a shell of the host run a command.
 
         Raises:
-            LabError: the host is gone.
+            subprocess.TimeoutExpired: it did not end in time.
+            OSError: nothing can be started here.
         """
+        return subprocess.run(
+            [*self.prefix, "sh", "-c", command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=self.wait,
+            env=environment(),
+        )
 
     def decode(self, data: bytes) -> str:
         """UTF-8, and whatever is not as escapes: evidence must be able to hold every output."""

@@ -42,18 +42,18 @@ class SharedConnection(EnteringBackend):
         super().__init__(name, [], wait)
         self._vm = vm
 
-    def command_line(self, command: str) -> list[str]:
-        """The command line of ssh."""
-        return connection(self._vm).command(exports(_VARIABLES) + command)
-
-    def check(self, status: int) -> None:
-        """Tell a lost guest from a command that ended with ssh's own status for that, 255.
+    def execute(self, command: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a command by the shell that stays in the guest.
 
         Raises:
+            subprocess.TimeoutExpired: it did not end in time.
             GuestError: the guest is gone.
         """
-        if status == 255 and self._vm.lost:
+        done = connection(self._vm).run(exports(_VARIABLES) + command, self.wait)
+        # A command, too, may end with the status by which a lost connection is told.
+        if done.returncode == 255 and self._vm.lost:
             raise self._vm.broken("it is gone")
+        return done
 
 
 def connection(vm: Vm) -> Connection:
@@ -101,7 +101,7 @@ class Guest(LabHost):
             return target
         unpack = f"mkdir -p {target} && tar -x -C {target}"
         try:
-            done = connection(self._vm).run(unpack, self.wait, _packed(files))
+            done = connection(self._vm).feed(unpack, self.wait, _packed(files))
         except subprocess.TimeoutExpired:
             raise self._vm.broken(f"{folder} could not be carried there in {self.wait:g} s") from None
         if done.returncode != 0:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.errors import LabError, UnmetNeedError
 from harness.kernels import cache, qemu
+from harness.kernels.channel import Channel
 
 _WHO = "root@guest"
 
@@ -50,6 +51,7 @@ class Connection:
             ConnectionLostError: no connection in time.
         """
         self._socket = folder / "ssh"
+        self._channel: Channel | None = None
         options = {
             "BatchMode": "yes",
             "ConnectTimeout": f"{max(wait, 1):.0f}",
@@ -104,9 +106,22 @@ class Connection:
         client = self._ssh(ControlMaster="no", ProxyCommand="false")
         return [*client, "-tt" if terminal else "-T", _WHO, shell_command]
 
-    def run(
-        self, shell_command: str, wait: float, content: bytes = b""
-    ) -> subprocess.CompletedProcess[bytes]:
+    def run(self, shell_command: str, wait: float) -> subprocess.CompletedProcess[bytes]:
+        """Run a shell's command in the guest, by the shell that stays there.
+
+        Raises:
+            subprocess.TimeoutExpired: it did not end in time.
+        """
+        self._channel = self._channel or Channel(self.command("exec sh"))
+        try:
+            return self._channel.run(shell_command, wait)
+        except BaseException:
+            # What it still prints would be taken for the next command's.
+            self._channel.close()
+            self._channel = None
+            raise
+
+    def feed(self, shell_command: str, wait: float, content: bytes) -> subprocess.CompletedProcess[bytes]:
         """Run a shell's command in the guest, with ``content`` as its input.
 
         Raises:
@@ -118,6 +133,8 @@ class Connection:
 
     def close(self) -> None:
         """End the connection and with it what runs on it."""
+        if self._channel:
+            self._channel.close()
         if self._master.poll() is None:
             # Asked in its own words, it ends the connection properly: sshd sees it at once.
             subprocess.run(

@@ -28,7 +28,7 @@ RESTORE_WAIT = 60.0
 """Seconds that a restore may take while others restore too."""
 
 _KEY_LENGTH = 16
-_FORMAT = "1"
+_FORMAT = "2"
 """Another word for other files in a template's folder, or another meaning of them."""
 
 WARM_UP = (
@@ -104,7 +104,7 @@ def set_clock(vm: Vm) -> None:
     """Give the guest the machine's time, and randomness of its own."""
     assert vm.connection is not None
     line = f"date -s @{time.time():.3f} >/dev/null; cat >/dev/urandom"
-    if vm.connection.run(line, vm.wait, os.urandom(64)).returncode != 0:
+    if vm.connection.feed(line, vm.wait, os.urandom(64)).returncode != 0:
         raise vm.broken("its clock can't be set")
 
 

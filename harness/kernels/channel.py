@@ -1,0 +1,82 @@
+"""A shell that stays in a guest and runs one command after the other: far cheaper than a login for each."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import selectors
+import shlex
+import subprocess
+import time
+from collections.abc import Sequence
+
+_LOST = 255
+"""The exit status of what could not be run because the connection had gone; ssh(1) uses it, too."""
+
+
+class Channel:
+    """One ``sh`` over one connection; where one command ends is told by a word that nothing else knows."""
+
+    def __init__(self, command_line: Sequence[str]) -> None:
+        """Start it by a command line of ssh that ends in a plain ``sh``."""
+        self._word = f"nslab-{secrets.token_hex(8)}"
+        self._ssh = subprocess.Popen(
+            command_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+        )
+
+    def run(self, command: str, wait: float) -> subprocess.CompletedProcess[bytes]:
+        """Run a command by a shell of its own.
+
+        Raises:
+            subprocess.TimeoutExpired: it did not end in time; the channel is then of no more use.
+        """
+        # The command reads nothing of what is meant for the shell that stays.
+        end = f"printf '\\n{self._word} %s\\n' $?; printf '\\n{self._word} \\n' >&2"
+        line = f"sh -c {shlex.quote(command)} </dev/null; {end}\n"
+        assert self._ssh.stdin is not None
+        try:
+            self._ssh.stdin.write(line.encode("utf-8", "surrogateescape"))
+        except OSError:
+            return subprocess.CompletedProcess(command, _LOST, b"", b"")
+        return self._result(command, wait)
+
+    def _result(self, command: str, wait: float) -> subprocess.CompletedProcess[bytes]:
+        assert self._ssh.stdout is not None
+        assert self._ssh.stderr is not None
+        streams = {self._ssh.stdout.fileno(): b"", self._ssh.stderr.fileno(): b""}
+        last: dict[int, str] = {}
+        deadline = time.monotonic() + wait
+        with selectors.DefaultSelector() as reading:
+            for descriptor in streams:
+                reading.register(descriptor, selectors.EVENT_READ)
+            while len(last) < len(streams):
+                ready = reading.select(max(0.0, deadline - time.monotonic()))
+                if not ready:
+                    raise subprocess.TimeoutExpired(command, wait, *streams.values())
+                for key, _ in ready:
+                    said = os.read(key.fd, 1 << 16)
+                    streams[key.fd] += said
+                    whole = self._split(streams[key.fd])
+                    if whole:
+                        streams[key.fd], last[key.fd] = whole
+                    elif not said:
+                        last[key.fd] = str(_LOST)
+                    if key.fd in last:
+                        reading.unregister(key.fd)
+        output, errors = streams.values()
+        return subprocess.CompletedProcess(command, int(last[self._ssh.stdout.fileno()]), output, errors)
+
+    def _split(self, said: bytes) -> tuple[bytes, str] | None:
+        """What a command printed, and its exit status; nothing while it goes on."""
+        if not said.endswith(b"\n"):
+            return None
+        content, word, status = said.rpartition(f"\n{self._word} ".encode())
+        return (content, status.decode().strip()) if word else None
+
+    def close(self) -> None:
+        """End it at once."""
+        self._ssh.kill()
+        self._ssh.wait()
+        for stream in (self._ssh.stdin, self._ssh.stdout, self._ssh.stderr):
+            if stream is not None:
+                stream.close()
