@@ -354,6 +354,20 @@ def test_root_later_installs_what_an_ordinary_user_could_not(checkout: Checkout)
     assert checkout.did == before
 
 
+def test_root_gets_the_tools_for_guests_when_kernels_are_asked_for(checkout: Checkout) -> None:
+    """QEMU and the rest are installed by the first command that boots kernels, and by no other."""
+    checkout.stub("id", "echo 0")
+    checkout.stub("apt-get", 'echo "$*" >>"$DID"')
+    checkout.run("nslab")
+    assert "qemu" not in "".join(checkout.did)
+
+    checkout.run("nslab", "kernels")
+
+    installed = [line for line in checkout.did if "qemu" in line]
+    assert installed
+    assert installed[0].endswith("qemu-system-x86 mmdebstrap squashfs-tools openssh-client")
+
+
 def test_too_old_python_is_named(checkout: Checkout) -> None:
     """The message says which Python was found, which is needed, and how to get it."""
     old = "import sys; probe = sys.argv[3]; sys.version_info = (3, 9, 2); exec(probe)"

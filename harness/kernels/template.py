@@ -28,6 +28,9 @@ RESTORE_WAIT = 60.0
 """Seconds that a restore may take while others restore too."""
 
 _KEY_LENGTH = 16
+_KEPT = 2
+"""Templates of one kernel that are kept beside a new one: another session may use another nslab or QEMU."""
+
 _FORMAT = "2"
 """Another word for other files in a template's folder, or another meaning of them."""
 
@@ -146,6 +149,10 @@ def remove(name: str) -> int:
     return freed
 
 
+def _last_used(folder: Path) -> float:
+    return folder.stat().st_mtime
+
+
 def _of(name: str) -> list[Path]:
     """The templates of a kernel, of whatever key."""
     return [*cache.folder("templates").glob(f"{name}-{'?' * _KEY_LENGTH}")]
@@ -163,10 +170,11 @@ def get(kernel: Kernel, finish: Callable[[Vm], dict[str, str]], progress: cache.
     land = userland.get(progress)
     template = find(kernel, land)
     if template.folder.exists():
+        os.utime(template.folder)
         return template
     with cache.locked(f"template-{kernel.name}", progress):
         if not template.folder.exists():
-            for old in _of(kernel.name):
+            for old in sorted(_of(kernel.name), key=_last_used)[:-_KEPT]:
                 cache.discard(old)
             with cache.making(template.folder) as scratch:
                 _make(msgspec.structs.replace(template, folder=scratch), land, finish, progress)
