@@ -14,6 +14,7 @@ from harness.environment import SESSION, TAG
 from harness.evidence import HostDescription
 from harness.hosts.base import DEFAULT_WAIT, EnteringBackend, LabHost
 from harness.kernels import cache, template
+from harness.kernels.channel import ConnectionLostError
 from harness.kernels.choice import Choice
 from harness.kernels.reset import SCRATCH, reset
 from harness.kernels.ssh import Connection, exports, shell_line
@@ -49,11 +50,10 @@ class SharedConnection(EnteringBackend):
             subprocess.TimeoutExpired: it did not end in time.
             GuestError: the guest is gone.
         """
-        done = connection(self._vm).run(exports(_VARIABLES) + command, self.wait)
-        # A command, too, may end with the status by which a lost connection is told.
-        if done.returncode == 255 and self._vm.lost:
-            raise self._vm.broken("it is gone")
-        return done
+        try:
+            return connection(self._vm).run(exports(_VARIABLES) + command, self.wait)
+        except ConnectionLostError as error:
+            raise self._vm.broken(str(error)) from None
 
 
 def connection(vm: Vm) -> Connection:
@@ -84,6 +84,15 @@ class Guest(LabHost):
     def pid(self) -> int:
         """The guest's QEMU among this machine's processes."""
         return self._vm.pid
+
+    def must_be_up(self, grace: float = 0.0) -> None:
+        """Raise GuestError where the guest is known to be gone.
+
+        Raises:
+            GuestError: it is.
+        """
+        if self._vm.lost:
+            raise self._vm.broken("it is gone")
 
     def enter(self, argv: Sequence[str], variables: Mapping[str, str] | None = None) -> list[str]:
         """The command line of ssh that runs ``argv`` on a terminal of the guest."""
@@ -229,8 +238,8 @@ class GuestPlace:
             state = reset(vm, wait)
         except subprocess.TimeoutExpired:
             raise vm.broken(f"no answer within {wait:g} s after the experiment") from None
-        if vm.lost:
-            raise vm.broken("it was lost after the experiment")
+        except ConnectionLostError:
+            raise vm.broken("it was lost after the experiment") from None
         return state == self._template.facts["state"]
 
     def close(self) -> None:

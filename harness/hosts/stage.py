@@ -112,10 +112,10 @@ class Stage(LabHost):
         except OSError:
             return True
 
-    def enter(self, argv: Sequence[str]) -> list[str]:
+    def enter(self, argv: Sequence[str], variables: Mapping[str, str] | None = None) -> list[str]:
         """The command line, on this machine, that runs ``argv`` on the stage in the caller's terminal."""
         self.must_be_up()
-        return super().enter(argv)
+        return super().enter(argv, variables)
 
     def carry(self, folder: str, files: Mapping[str, bytes]) -> str:
         """Write the files into the stage's own memory file system."""

@@ -10,8 +10,11 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-_LOST = 255
-"""The exit status of what could not be run because the connection had gone; ssh(1) uses it, too."""
+from harness.errors import LabError
+
+
+class ConnectionLostError(LabError):
+    """The guest's sshd can't be reached, or no longer."""
 
 
 class Channel:
@@ -29,6 +32,7 @@ class Channel:
 
         Raises:
             subprocess.TimeoutExpired: it did not end in time; the channel is then of no more use.
+            ConnectionLostError: the shell that stays has ended.
         """
         # The command reads nothing of what is meant for the shell that stays.
         end = f"printf '\\n{self._word} %s\\n' $?; printf '\\n{self._word} \\n' >&2"
@@ -37,7 +41,7 @@ class Channel:
         try:
             self._ssh.stdin.write(line.encode("utf-8", "surrogateescape"))
         except OSError:
-            return subprocess.CompletedProcess(command, _LOST, b"", b"")
+            raise _ended(command) from None
         return self._result(command, wait)
 
     def _result(self, command: str, wait: float) -> subprocess.CompletedProcess[bytes]:
@@ -60,7 +64,7 @@ class Channel:
                     if whole:
                         streams[key.fd], last[key.fd] = whole
                     elif not said:
-                        last[key.fd] = str(_LOST)
+                        raise _ended(command)
                     if key.fd in last:
                         reading.unregister(key.fd)
         output, errors = streams.values()
@@ -80,3 +84,7 @@ class Channel:
         for stream in (self._ssh.stdin, self._ssh.stdout, self._ssh.stderr):
             if stream is not None:
                 stream.close()
+
+
+def _ended(command: str) -> ConnectionLostError:
+    return ConnectionLostError(f"the shell that stays in the guest ended before {command!r} did")

@@ -9,15 +9,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from harness.errors import LabError, UnmetNeedError
+from harness.errors import UnmetNeedError
 from harness.kernels import cache, qemu
-from harness.kernels.channel import Channel
+from harness.kernels.channel import Channel, ConnectionLostError
 
 _WHO = "root@guest"
-
-
-class ConnectionLostError(LabError):
-    """The guest's sshd can't be reached, or no longer."""
 
 
 def key() -> Path:
@@ -111,6 +107,7 @@ class Connection:
 
         Raises:
             subprocess.TimeoutExpired: it did not end in time.
+            ConnectionLostError: the guest is gone, or that shell.
         """
         self._channel = self._channel or Channel(self.command("exec sh"))
         try:

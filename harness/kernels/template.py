@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from harness.kernels import cache, initrd, qemu, ssh, userland
+from harness.kernels.channel import ConnectionLostError
 from harness.kernels.monitor import MonitorError
 from harness.kernels.reset import RESET
 from harness.kernels.store import Kernel
@@ -223,7 +224,7 @@ def booted(template: Template) -> Iterator[Vm]:
             yield vm
         except BaseException as error:
             vm.close(keep_log=True)
-            if isinstance(error, MonitorError):
+            if isinstance(error, MonitorError | ConnectionLostError):
                 raise vm.broken(str(error)) from error
             raise
         vm.close()

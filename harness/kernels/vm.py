@@ -15,8 +15,9 @@ from pathlib import Path
 
 from harness.errors import LabError
 from harness.kernels import cache, qemu
+from harness.kernels.channel import ConnectionLostError
 from harness.kernels.monitor import Monitor, MonitorError
-from harness.kernels.ssh import Connection, ConnectionLostError
+from harness.kernels.ssh import Connection
 
 READY = b"nslab: the guest is ready"
 """What a guest writes to its console when its sshd listens."""

@@ -126,7 +126,13 @@ class Spreading:
 
 def scope(nodeid: str, names: list[str], *, spare: bool) -> str:
     """The experiments that stay together: those of one host, or of one host and one file; others don't."""
-    found = re.search(rf"\[({'|'.join(map(re.escape, names))})[-\]]", nodeid)
-    if not found:
+    host = host_in(nodeid, names)
+    if not host:
         return nodeid
-    return f"{found[1]} {nodeid.partition('::')[0]}" if spare else found[1]
+    return f"{host} {nodeid.partition('::')[0]}" if spare else host
+
+
+def host_in(nodeid: str, names: list[str]) -> str:
+    """The host that a test's id names; empty where it names none."""
+    found = re.search(rf"\[({'|'.join(map(re.escape, names))})[-\]]", nodeid)
+    return found[1] if found else ""

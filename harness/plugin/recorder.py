@@ -20,7 +20,7 @@ from harness.kernels.vm import GuestError
 from harness.notebook import Notebook, now, printable
 from harness.plugin.explain import explain
 from harness.plugin.outcomes import broke
-from harness.plugin.places import places
+from harness.plugin.places import host_in, places
 
 NOTEBOOK = pytest.StashKey[Notebook]()
 _PHASES = pytest.StashKey[list[pytest.TestReport]]()
@@ -183,13 +183,13 @@ class Recorder:
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """Write down an experiment that took xdist's worker with it, and so left no record."""
         if is_experiment(crashitem):
-            kind = hosts.HOSTS[self._config.getoption("--stage")].kind
+            names = list(places(self._config))
             parameters = re.split(r"[\[\]-]", crashitem.partition("[")[2])
             lost = Record(
                 test=printable(crashitem),
                 title=printable(crashitem),
                 claims=[],
-                host=kind,
+                host=host_in(crashitem, names) or names[0],
                 isolator=next((name for name in self._isolators if name in parameters), None),
                 outcome="error",
                 message=printable(str(report.longrepr)),
