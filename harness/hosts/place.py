@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from harness.describe import describe
 from harness.evidence import HostDescription
-from harness.hosts.base import DEFAULT_WAIT, LabHost
+from harness.hosts.base import LabHost
 from harness.notebook import Notebook
 
 
@@ -41,11 +41,11 @@ class Place(Protocol):
 class HerePlace:
     """Hosts on this machine: made for each experiment, and gone with it."""
 
-    def __init__(self, kind: type[LabHost], wait: float = DEFAULT_WAIT) -> None:
-        """Make hosts of a kind."""
-        self._kind, self._wait = kind, wait
-        self.name = self.kind = kind.kind
-        self.notice = kind.notice
+    def __init__(self, kinds: Mapping[str, type[LabHost]], stage: str, wait: float) -> None:
+        """Make hosts of the kind that ``kinds`` has, when they are made, under the name of ``stage``."""
+        self._kinds, self._stage, self._wait = kinds, stage, wait
+        self.name = self.kind = kinds[stage].kind
+        self.notice = kinds[stage].notice
 
     def prepare(self, progress: Callable[[str], None]) -> None:
         """Nothing has to be done."""
@@ -57,7 +57,7 @@ class HerePlace:
 
     def open(self, notebook: Notebook, wait: float) -> LabHost:
         """A new host."""
-        return self._kind(notebook, wait)
+        return self._kinds[self._stage](notebook, wait)
 
     def close(self) -> None:
         """Nothing is left."""

@@ -11,6 +11,7 @@ import pytest
 
 from harness import claims, hosts, isolators
 from harness.hosts.base import DEFAULT_WAIT
+from harness.hosts.place import HerePlace
 from harness.plugin.places import Spreading, add_options, configure, in_order_of_hosts, places
 from harness.plugin.recorder import Recorder, RecordTaker, claims_of
 
@@ -104,10 +105,10 @@ def _forget_inherited_signals() -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say where experiments act, by what they are isolated and on which kernel."""
-    names = list(places(config))
-    where = f"host {names[0]}" if len(names) == 1 else f"hosts {', '.join(names)}"
-    isolators = ", ".join(isolator_names(config))
-    return f"nslab: {where} (this machine's kernel: {os.uname().release}), isolators {isolators}"
+    kernel = f" (kernel {os.uname().release})"
+    found = [place.name + kernel * isinstance(place, HerePlace) for place in places(config).values()]
+    names = ", ".join(isolator_names(config))
+    return f"nslab: host{'s' * (len(found) > 1)} {', '.join(found)}, isolators {names}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

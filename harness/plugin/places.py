@@ -59,7 +59,7 @@ def configure(config: pytest.Config) -> None:
     config.stash[_CHOICES] = choices
     found: list[Place] = [GuestPlace(choice) for choice in choices]
     if LOCAL in asked or not asked:
-        found.append(HerePlace(hosts.HOSTS[config.getoption("--stage")], config.getoption("--wait")))
+        found.append(HerePlace(hosts.HOSTS, config.getoption("--stage"), config.getoption("--wait")))
     config.stash[_PLACES] = {place.name: place for place in found}
     for place in found:
         config.add_cleanup(place.close)
