@@ -26,8 +26,8 @@ echo '(none)' >/proc/sys/kernel/domainname
 echo /tmp/* /root/* {SCRATCH}/* /dev/mqueue/* /sys/fs/cgroup/*/ /sys/class/net/*
 cd /proc
 set -- $(grep -ls . [0-9]*/cmdline)
-# In one piece: each write of its own would be a packet of its own.
-rest=$(cat self/mountinfo sysvipc/* sys/kernel/*name sys/kernel/msg* sys/kernel/sem* sys/kernel/shm* \
+# By grep, which writes all of it at once: cat takes three times as long.
+rest=$(grep -s '' self/mountinfo sysvipc/* sys/kernel/*name sys/kernel/msg* sys/kernel/sem* sys/kernel/shm* \
     sys/user/* sys/fs/mqueue/*)
 echo "$# processes
 $rest"
