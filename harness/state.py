@@ -12,6 +12,9 @@ from harness import mountinfo
 from harness.environment import SESSION, TAG
 from harness.mountinfo import Mount
 
+_LOOKS = 100
+"""How often an empty environment is looked at again; exec takes far less, and few have none."""
+
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -123,7 +126,22 @@ class Machine:
             return False
 
     def _is_ours(self, pid: int) -> bool:
-        return f"{TAG}={self.session}".encode() in self._read_bytes(f"{pid}/environ").split(b"\0")
+        return f"{TAG}={self.session}".encode() in self._environment(pid).split(b"\0")
+
+    def _environment(self, pid: int) -> bytes:
+        """A process's environment; it is empty for an instant while the process executes another program."""
+        for _ in range(_LOOKS):
+            content = self._read_bytes(f"{pid}/environ")
+            if content or not self._has_program(pid):
+                break
+        return content
+
+    def _has_program(self, pid: int) -> bool:
+        """Whether it is neither a zombie nor a thread of the kernel."""
+        try:
+            return bool(os.readlink(f"{pid}/exe", dir_fd=self._proc))
+        except OSError:
+            return False
 
     def _processes(self) -> Iterator[tuple[int, str]]:
         for name in os.listdir(self._proc):  # noqa: PTH208 - by descriptor, not by path
