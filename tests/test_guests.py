@@ -33,7 +33,7 @@ def place_of(wish: str) -> GuestPlace:
     try:
         qemu.version()
         if not userland.here():
-            userland.check_tools()
+            pytest.skip(f"no guest was booted here yet: nslab kernels boot {SERIES}")
         place = GuestPlace(choose([wish], "", print)[0])
         place.prepare(print)
     except UnmetNeedError as missing:

@@ -86,7 +86,7 @@ with Stage(Notebook()) as stage:
 def test_orphans_are_reaped(stage: Stage) -> None:
     """A process whose parent has gone leaves no zombie behind."""
     stage.check_output("sh -c 'true & exec true'; sh -c '(sleep 0 &) ; true'")
-    waited = stage.run("while pgrep sleep; do :; done; ps -eo stat= | grep Z")
+    waited = stage.run("while pgrep sleep >/dev/null; do :; done; ps -eo stat= | grep Z")
 
     assert waited.stdout == ""
 

@@ -8,7 +8,6 @@ and the kernel then ends every process in the stage and drops what was mounted (
 
 from __future__ import annotations
 
-import functools
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -23,17 +22,18 @@ from harness.notebook import Notebook
 from harness.watch import peer_groups
 
 # The first line is read while /proc is still the machine's: it is the stage's PID 1 as the machine knows it.
+# With SIGCHLD ignored the kernel reaps what PID 1 adopts (wait(2)); dash's trap can't ignore it, and before
+# coreutils 8.31 env(1) neither: the dead then stay listed.
 _SET_UP = """\
 read -r pid rest </proc/self/stat &&
 mount -t proc proc /proc &&
 mount -t tmpfs -o mode=1777 tmpfs /dev/shm &&
 mount --make-rshared / &&
-echo "$pid" &&
-exec "$@"
+echo "$pid" || exit
+ignoring='env --ignore-signal=CHLD'
+$ignoring true 2>/dev/null || ignoring=
+exec $ignoring cat
 """
-
-_REAPING = ["env", "--ignore-signal=CHLD"]
-"""Makes a PID 1 whose adopted children the kernel reaps (wait(2)); dash's trap can't ignore SIGCHLD."""
 
 _GRACE = 2.0
 """Seconds for PID 1 to see the end of its pipe and for the kernel to end what runs in the stage."""
@@ -153,16 +153,6 @@ class Stage(LabHost):
             self._holder.wait()
 
 
-@functools.cache
-def _keeper() -> list[str]:
-    """What becomes PID 1; before coreutils 8.31 env(1) can't ignore a signal, and the dead stay listed."""
-    try:
-        subprocess.run([*_REAPING, "true"], check=True, capture_output=True, env=environment())
-    except (OSError, subprocess.CalledProcessError):
-        return ["cat"]
-    return [*_REAPING, "cat"]
-
-
 def _start(more: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start what holds a stage, with ``more`` options for unshare(1).
 
@@ -172,7 +162,7 @@ def _start(more: Sequence[str]) -> subprocess.Popen[bytes]:
     unshare = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "--propagation", "private", *more]
     try:
         return subprocess.Popen(
-            [*unshare, "sh", "-c", _SET_UP, "sh", *_keeper()],
+            [*unshare, "sh", "-c", _SET_UP],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
