@@ -68,7 +68,8 @@ def test_proc_of_another_pid_namespace(project: Project) -> None:
     ended = project.run(prefix=arranged(":", new=["--pid", "--fork", "--kill-child"]))
 
     assert ended.status == 4, ended.output
-    assert ended.lines[-1].endswith("mount this one's: mount -t proc proc /proc")
+    (line,) = [line for line in ended.lines if line.startswith("ERROR: ")]
+    assert line.endswith("mount this one's: mount -t proc proc /proc")
 
 
 @pytest.mark.parametrize("name", ["mnt", "pid", "uts", "ipc", "net", "seccomp", "chroot", "no CAP_SYS_ADMIN"])
