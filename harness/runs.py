@@ -105,8 +105,9 @@ class RunWriter:
 
 
 def new_id() -> str:
-    """A name for a run that sorts by time: ``2026-11-23T21-40-05-3fa9``."""
-    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(2)}"
+    """A name for a run that sorts by time, to the millisecond: ``2026-11-23T21-40-05-123-3fa9``."""
+    now = datetime.now(timezone.utc)
+    return f"{now:%Y-%m-%dT%H-%M-%S}-{now.microsecond // 1000:03d}-{secrets.token_hex(2)}"
 
 
 def file_of(folder: Path) -> Path:
