@@ -6,7 +6,7 @@ optional field keeps :data:`SCHEMA`; anything else raises it.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -21,6 +21,10 @@ Role = Literal["host", "isolator", "shell", "other"]
 Outcome = Literal["passed", "failed", "error", "skipped"]
 Value = str | int | float | bool | list[str] | None
 """What a fact may be: plain, and comparable across runs."""
+
+
+Cell = str | int | float | bool | None
+"""What a table's cell may be."""
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,6 +55,27 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     namespaces: dict[str, int]
     """Namespace kind (as under ``/proc/PID/ns``) to inode number."""
     role: Role
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that belong to an experiment: what is told better in a table than in facts."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[Cell]]
+    """Each with as many cells as there are columns."""
+
+
+SCRIPT_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+"""A file's name that is no path and no hidden file."""
+
+
+class Script(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that shows something by itself, such as the smallest that reproduces a finding."""
+
+    name: Annotated[str, msgspec.Meta(pattern=SCRIPT_NAME)]
+    """The name of its file; the run's folder holds a copy under ``scripts/``."""
+    text: str
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +120,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     processes: list[list[Process]] = []
     """One process tree for each shell that was started."""
     facts: dict[str, Value] = {}
+    tables: list[Table] = []
+    scripts: list[Script] = []
     started: str
     """ISO 8601, UTC."""
     seconds: float

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 
-from harness.evidence import Observation, Process, Side, Value
+from harness.evidence import SCRIPT_NAME, Cell, Observation, Process, Script, Side, Table, Value
 
 
 class Notebook:
-    """Collects the observations, process trees and facts of one experiment."""
+    """Collects the observations, process trees, facts, tables and scripts of one experiment."""
 
     def __init__(self) -> None:
         """Start the experiment's clock."""
@@ -18,6 +20,8 @@ class Notebook:
         self.observations: list[Observation] = []
         self.processes: list[list[Process]] = []
         self.facts: dict[str, Value] = {}
+        self.tables: list[Table] = []
+        self.scripts: list[Script] = []
 
     @property
     def clock(self) -> float:
@@ -59,6 +63,46 @@ class Notebook:
         name, value = printable(name), _plain(name, value)
         if self.facts.setdefault(name, value) != value:
             raise ValueError(f"fact {name!r} is both {self.facts[name]!r} and {value!r} in one experiment")
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+        """Keep a table, which the report shows with the experiment.
+
+        Raises:
+            TypeError: a cell is none that a record can hold.
+            ValueError: a row has more or fewer cells than there are columns.
+        """
+        kept = [[_cell(title, cell) for cell in row] for row in rows]
+        for number, row in enumerate(kept, 1):
+            if len(row) != len(columns):
+                raise ValueError(
+                    f"table {title!r}, row {number}: expected {len(columns)} cells, got {len(row)}: {row!r}"
+                )
+        heads = [printable(column) for column in columns]
+        self.tables.append(Table(title=printable(title), columns=heads, rows=kept))
+
+    def script(self, name: str, text: str) -> None:
+        """Keep a script, which the report shows and the run's folder holds as a file.
+
+        Raises:
+            ValueError: the name is not plainly a file's, or it was given to another script before.
+        """
+        if not re.fullmatch(SCRIPT_NAME.strip("^$"), name):
+            raise ValueError(
+                f"script {name!r}: expected a file's name of letters, digits, dots, dashes and underscores"
+            )
+        script = Script(name=name, text=printable(text))
+        if script not in self.scripts:
+            if any(name == other.name for other in self.scripts):
+                raise ValueError(f"script {name!r} was written twice, with different text, in one experiment")
+            self.scripts.append(script)
+
+
+def _cell(title: str, cell: Cell) -> Cell:
+    if isinstance(cell, str):
+        return printable(cell)
+    if cell is None or isinstance(cell, int | float):
+        return cell
+    raise TypeError(f"table {title!r} holds {cell!r}: expected text, a number, a truth value or None")
 
 
 def _plain(name: str, value: Value) -> Value:

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from harness.errors import LabError, UnmetNeedError
-from harness.evidence import SCHEMA, HostDescription, Record, Run
+from harness.evidence import SCHEMA, SCRIPT_NAME, HostDescription, Record, Run, Script
 
 FILE = "run.json"
 _RECORDS = b'"records":['
@@ -40,7 +40,7 @@ class RunWriter:
         self._run = run
         self.folder = reports / run.id
         self._hosts: dict[str, HostDescription] = {}
-        self._empty = True
+        self._appended = 0
         head, _ = msgspec.json.encode(run).split(_RECORDS, 1)
         try:
             reports.mkdir(mode=0o755, exist_ok=True)
@@ -66,17 +66,26 @@ class RunWriter:
         Raises:
             LabError: the disk refused; names the file and the system's reason.
         """
-        line = (b"\n" if self._empty else b",\n") + msgspec.json.encode(record)
+        line = (b",\n" if self._appended else b"\n") + msgspec.json.encode(record)
         end = self._end
         try:
+            self._write_scripts(record)
             self._end = self._write(line, end)
             self._close_document(finished=None, exit_status=None)
-            self._empty = False
+            self._appended += 1
         except OSError as error:
             self._end = end
             with contextlib.suppress(OSError):
                 self._close_document(finished=None, exit_status=None)
             raise LabError(f"cannot write {self.folder / FILE}: {error.strerror}") from error
+
+    def _write_scripts(self, record: Record) -> None:
+        """Make the record's scripts files that can be run as they lie there."""
+        for script in record.scripts:
+            file = self.folder / script_file(self._appended + 1, script)
+            file.parent.mkdir(mode=0o755, exist_ok=True)
+            file.write_text(script.text, encoding="utf-8")
+            file.chmod(0o755)
 
     def finish(self, finished: str, exit_status: int) -> None:
         """Mark the run as complete.
@@ -102,6 +111,17 @@ class RunWriter:
             written = os.pwrite(self._file, data, offset)
             data, offset = data[written:], offset + written
         return offset
+
+
+def script_file(number: int, script: Script) -> str:
+    """Where a script of a run's record, counted from 1, lies below the run's folder.
+
+    Raises:
+        ValueError: the script's name could lead elsewhere.
+    """
+    if not re.fullmatch(SCRIPT_NAME.strip("^$"), script.name):
+        raise ValueError(f"{script.name!r} is no name for a script's file")
+    return f"scripts/e{number}-{script.name}"
 
 
 def new_id() -> str:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.evidence import Claim, HostDescription, Observation, Process, Record, Run
+from harness.evidence import Claim, HostDescription, Observation, Process, Record, Run, Script, Table
 from harness.report import RunHead, render_index, render_run
 from harness.report.text import plain, prose, visible
 
@@ -90,6 +90,8 @@ def hostile_run(text: str) -> Run:
             observations=observations,
             processes=[[process, process]],
             facts={text: text, "list": [text]},
+            tables=[Table(title=text, columns=[text], rows=[[text], [1], [True], [None]])],
+            scripts=[Script(name=text, text=text)],
             started=text,
             seconds=0,
         )

@@ -70,6 +70,8 @@ def take_record(item: pytest.Item, phases: list[pytest.TestReport], notebook: No
         observations=notebook.observations,
         processes=notebook.processes,
         facts=notebook.facts,
+        tables=notebook.tables,
+        scripts=notebook.scripts,
         started=notebook.started,
         seconds=round(notebook.clock, 3),
     )

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from harness.report import chapters, moments, verdicts
 from harness.report.matrix import matrix
 from harness.report.picture import picture
-from harness.report.seen import facts_text, seen
+from harness.report.seen import facts_text, seen, value_text
 from harness.report.terminal import terminal
 from harness.report.text import plain, prose, visible
 from harness.report.transcript import sessions
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from harness.evidence import Run
     from harness.report.heads import RunHead
+
+MOST_ROWS = 500
+"""So many rows of one table are on the page; its run's file has all."""
 
 
 def run_page(run: Run) -> str:
@@ -77,6 +80,7 @@ def _templates() -> jinja2.Environment:
         finalize=_finalize,
     )
     environment.filters.update(
+        cell=value_text,
         duration=moments.duration,
         facts=facts_text,
         moment=moments.moment,
@@ -88,7 +92,9 @@ def _templates() -> jinja2.Environment:
         sessions=sessions,
         terminal=terminal,
     )
-    environment.globals.update(meanings=verdicts.MEANINGS, order=verdicts.ORDER, seen=seen)
+    environment.globals.update(
+        most_rows=MOST_ROWS, meanings=verdicts.MEANINGS, order=verdicts.ORDER, seen=seen
+    )
     return environment
 
 

@@ -73,10 +73,11 @@ def _program(observation: Observation) -> str:
 
 def facts_text(facts: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
     """Facts as the page shows them."""
-    return tuple((name, _value(value)) for name, value in facts.items())
+    return tuple((name, value_text(value)) for name, value in facts.items())
 
 
-def _value(value: Value) -> str:
+def value_text(value: Value) -> str:
+    """A value in words."""
     if isinstance(value, list):
         return ", ".join(value) if value else "(none)"
     if isinstance(value, bool):
