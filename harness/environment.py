@@ -11,6 +11,9 @@ TAG = "NSLAB_SESSION"
 SESSION = f"{os.getpid()}-{secrets.token_hex(4)}"
 """The value of :data:`TAG` in everything that this process starts."""
 
+DYING_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
+"""The command-line prefix of what the kernel kills when this process ends, in whatever way (prctl(2))."""
+
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 

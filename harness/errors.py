@@ -16,6 +16,10 @@ class WaitExpiredError(LabError):
         super().__init__(f"waited {seconds:g} s for {awaited}; last seen: {tail(last)}")
 
 
+class HostLostError(LabError):
+    """A host was never reached, or was lost: what it should have shown is missing, other hosts' results stand."""
+
+
 class UnmetNeedError(Exception):
     """Something that the user can provide is missing; the message names it and the remedy in one line."""
 

@@ -14,13 +14,13 @@ from harness.environment import SESSION, TAG
 from harness.evidence import HostDescription
 from harness.hosts.base import DEFAULT_WAIT, EnteringBackend, LabHost
 from harness.kernels import cache, template
-from harness.kernels.channel import ConnectionLostError
 from harness.kernels.choice import Choice
 from harness.kernels.reset import SCRATCH, reset
-from harness.kernels.ssh import Connection, exports, shell_line
 from harness.kernels.template import Template
 from harness.kernels.vm import GuestError, Vm
 from harness.notebook import Notebook
+from harness.ssh.channel import ConnectionLostError
+from harness.ssh.connection import Connection, exports, shell_line
 
 _CARRIED = "/run/nslab"
 """Where programs are put in a guest; they stay as long as it lives."""

@@ -20,9 +20,9 @@ from harness.hosts.guest import GuestPlace
 from harness.kernels import archive, cache, console, qemu, store, template, userland
 from harness.kernels.archive import Build
 from harness.kernels.choice import Choice, choose
-from harness.kernels.ssh import shell_line
 from harness.kernels.store import Kernel
 from harness.kernels.template import Template
+from harness.ssh.connection import shell_line
 
 _VARIABLES = {"TERM": os.environ.get("TERM", "dumb"), "LC_ALL": "C.UTF-8"}
 

@@ -7,7 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness.kernels import cache, initrd, qemu, ssh, userland
+from harness.environment import DYING_WITH_US
+from harness.kernels import cache, initrd, ssh, userland
 from harness.kernels.store import Kernel
 from harness.kernels.template import Template
 
@@ -28,6 +29,4 @@ def show(kernel: Kernel, progress: cache.Progress) -> int:
             command = shown.command("stdio,mux=on,signal=off", its.fileno())
             # Here a person wants to see everything.
             command = [word.replace(" quiet ", " ") for word in command]
-            return subprocess.run(
-                [*qemu.DYING_WITH_US, *command], check=False, pass_fds=[its.fileno()]
-            ).returncode
+            return subprocess.run([*DYING_WITH_US, *command], check=False, pass_fds=[its.fileno()]).returncode

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.environment import DYING_WITH_US
 from harness.errors import UnmetNeedError
 
 PROGRAM = "qemu-system-x86_64"
@@ -20,9 +21,6 @@ ARGUMENTS = (
     "console=ttyS0 quiet panic=-1 norandmaps nokaslr mitigations=off"
 )
 _PROBE_WAIT = 10.0
-
-DYING_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
-"""The command-line prefix of what the kernel kills when this process ends, in whatever way (prctl(2))."""
 
 
 @functools.cache

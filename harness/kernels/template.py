@@ -15,12 +15,12 @@ from pathlib import Path
 import msgspec
 
 from harness.kernels import cache, initrd, qemu, ssh, userland
-from harness.kernels.channel import ConnectionLostError
 from harness.kernels.monitor import MonitorError
 from harness.kernels.reset import RESET
 from harness.kernels.store import Kernel
 from harness.kernels.userland import Userland
 from harness.kernels.vm import READY, Vm
+from harness.ssh.channel import ConnectionLostError
 
 BOOT_WAIT = 180.0
 """Seconds that a first boot may take on a slow, busy machine without KVM."""

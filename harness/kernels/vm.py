@@ -13,11 +13,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.errors import LabError
-from harness.kernels import cache, qemu
-from harness.kernels.channel import ConnectionLostError
+from harness.environment import DYING_WITH_US
+from harness.errors import HostLostError
+from harness.kernels import cache, ssh
 from harness.kernels.monitor import Monitor, MonitorError
-from harness.kernels.ssh import Connection
+from harness.ssh.channel import ConnectionLostError
+from harness.ssh.connection import Connection
 
 READY = b"nslab: the guest is ready"
 """What a guest writes to its console when its sshd listens."""
@@ -30,7 +31,7 @@ _KEPT_LOGS = 50
 _numbers = itertools.count()
 
 
-class GuestError(LabError):
+class GuestError(HostLostError):
     """A guest panicked, hung, went away or never booted; the message ends with its console's last lines."""
 
 
@@ -74,7 +75,7 @@ class Vm:
                 given.enter_context(each)
             self._process = subprocess.Popen(
                 [
-                    *qemu.DYING_WITH_US,
+                    *DYING_WITH_US,
                     *command(f"{console},logfile={str(self.log).replace(',', ',,')}", its.fileno()),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -113,7 +114,7 @@ class Vm:
             GuestError: it can't be reached in time.
         """
         try:
-            self.connection = Connection(self.monitor.forwarded_port(), self._folder, self.wait)
+            self.connection = ssh.connect(self.monitor.forwarded_port(), self._folder, self.wait)
         except (ConnectionLostError, MonitorError) as error:
             raise self.broken(str(error)) from error
         return self.connection

@@ -12,11 +12,10 @@ import msgspec
 import pytest
 
 from harness import __version__, claims, publish, runs
-from harness.errors import LabError, UnmetNeedError
+from harness.errors import HostLostError, LabError, UnmetNeedError
 from harness.evidence import SCHEMA, HostDescription, Outcome, Record, Run
 from harness.hosts.place import Place
 from harness.isolators import ISOLATORS
-from harness.kernels.vm import GuestError
 from harness.notebook import Notebook, now, printable
 from harness.plugin.explain import explain
 from harness.plugin.outcomes import broke
@@ -134,7 +133,7 @@ class Recorder:
         self._say(place.notice)
         try:
             place.prepare(self._say)
-        except GuestError as error:
+        except HostLostError as error:
             self._say(str(error))
         return place.describe()
 

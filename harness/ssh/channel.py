@@ -1,4 +1,4 @@
-"""A shell that stays in a guest and runs one command after the other: far cheaper than a login for each."""
+"""A shell that stays on a host and runs one command after the other: far cheaper than a login for each."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from harness.errors import LabError
+from harness.errors import HostLostError
 
 
-class ConnectionLostError(LabError):
-    """The guest's sshd can't be reached, or no longer."""
+class ConnectionLostError(HostLostError):
+    """A host's sshd can't be reached, or no longer."""
 
 
 class Channel:
@@ -87,4 +87,4 @@ class Channel:
 
 
 def _ended(command: str) -> ConnectionLostError:
-    return ConnectionLostError(f"the shell that stays in the guest ended before {command!r} did")
+    return ConnectionLostError(f"the shell that stays there ended before {command!r} did")

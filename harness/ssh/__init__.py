@@ -1,0 +1,1 @@
+"""One connection to another host by OpenSSH's client, shared by every command, terminal and file."""

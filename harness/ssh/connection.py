@@ -1,0 +1,144 @@
+"""The one connection to a host, which every command and terminal shares (ControlMaster, ssh_config(5))."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.environment import DYING_WITH_US
+from harness.hosts.base import readable
+from harness.ssh.channel import Channel, ConnectionLostError
+
+_LINES = 3
+"""How many of the last lines of what ssh said an error shows."""
+
+_HOST = "shared"
+"""What the clients of a connection call its other end: it is the socket that leads there."""
+
+
+class Connection:
+    """One shared connection; its socket is never used for another one."""
+
+    def __init__(self, arguments: Sequence[str], folder: Path, wait: float, called: str) -> None:
+        """Connect.
+
+        Args:
+            arguments: ssh's options and the host; options that come here first win over a file's.
+            folder: where the socket of the connection lies; nobody else's, and its path is short.
+            wait: the seconds that this may take.
+            called: the host in the words of a message, such as ``the guest``.
+
+        Raises:
+            ConnectionLostError: no connection in time.
+        """
+        self._socket = folder / "ssh"
+        self._called = called
+        self._channel: Channel | None = None
+        options = {
+            "BatchMode": "yes",
+            "ConnectTimeout": f"{max(wait, 1):.0f}",
+            "ControlMaster": "yes",
+            "LocalCommand": "echo connected",
+            "PermitLocalCommand": "yes",
+        }
+        self._master = subprocess.Popen(
+            [*DYING_WITH_US, "ssh", *self._options(**options), "-N", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            self._await_connected(wait)
+        except BaseException:
+            self.close()
+            raise
+
+    def _await_connected(self, wait: float) -> None:
+        assert self._master.stdout is not None
+        assert self._master.stderr is not None
+        if not readable(self._master.stdout.fileno(), wait):
+            raise ConnectionLostError(f"waited {wait:g} s for {self._called}'s sshd; nothing came")
+        if not self._master.stdout.readline():
+            said = self._master.stderr.read().decode("utf-8", "backslashreplace")
+            raise ConnectionLostError(f"{self._called}'s sshd can't be reached: {in_one_line(said)}")
+
+    def _options(self, **options: str) -> list[str]:
+        shared = {"LogLevel": "ERROR", "ControlPath": str(self._socket), **options}
+        return [word for item in shared.items() for word in ("-o", "=".join(item))]
+
+    def _client(self, **options: str) -> list[str]:
+        return ["ssh", "-F", "none", *self._options(**options)]
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection has ended."""
+        return self._master.poll() is not None
+
+    def command(self, shell_command: str, *, terminal: bool = False) -> list[str]:
+        """The command line on this machine that runs a shell's command on the host."""
+        # Without the shared connection it must fail at once, not look for a host of that name.
+        client = self._client(ControlMaster="no", ProxyCommand="false")
+        return [*client, "-tt" if terminal else "-T", _HOST, shell_command]
+
+    def run(self, shell_command: str, wait: float) -> subprocess.CompletedProcess[bytes]:
+        """Run a shell's command on the host, by the shell that stays there.
+
+        Raises:
+            subprocess.TimeoutExpired: it did not end in time.
+            ConnectionLostError: the host is gone, or that shell.
+        """
+        self._channel = self._channel or Channel(self.command("exec sh"))
+        try:
+            return self._channel.run(shell_command, wait)
+        except BaseException:
+            # What it still prints would be taken for the next command's.
+            self._channel.close()
+            self._channel = None
+            raise
+
+    def feed(self, shell_command: str, wait: float, content: bytes) -> subprocess.CompletedProcess[bytes]:
+        """Run a shell's command on the host, with ``content`` as its input.
+
+        Raises:
+            subprocess.TimeoutExpired: it did not end in time.
+        """
+        return subprocess.run(
+            self.command(shell_command), input=content, capture_output=True, check=False, timeout=wait
+        )
+
+    def close(self) -> None:
+        """End the connection and with it what runs on it."""
+        if self._channel:
+            self._channel.close()
+        if self._master.poll() is None:
+            # Asked in its own words, it ends the connection properly: sshd sees it at once.
+            subprocess.run(
+                [*self._client(), "-O", "exit", _HOST],
+                capture_output=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+        self._master.kill()
+        self._master.wait()
+        for stream in (self._master.stdout, self._master.stderr):
+            if stream is not None:
+                stream.close()
+
+
+def in_one_line(said: str) -> str:
+    """The last of what ssh said; empty where it said nothing."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return "; ".join(lines[-_LINES:]) or "ssh ended without a word"
+
+
+def shell_line(argv: Sequence[str], variables: Mapping[str, str]) -> str:
+    """A line for the host's shell that becomes ``argv`` with these variables in its environment."""
+    return f"{exports(variables)}exec {shlex.join(argv)}"
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """The beginning of a shell line that sets variables."""
+    return "".join(f"export {name}={shlex.quote(value)}; " for name, value in variables.items())
