@@ -169,10 +169,13 @@ class LabHost(testinfra.host.Host):
     def must_be_up(self, grace: float = 0.0) -> None:
         """Raise LabError where the host has ended, or ends within ``grace`` seconds."""
 
-    def enter(self, argv: Sequence[str], variables: Mapping[str, str] | None = None) -> list[str]:
+    def enter(
+        self, argv: Sequence[str], variables: Mapping[str, str] | None = None, *, terminal: bool = True
+    ) -> list[str]:
         """The command line, on this machine, that runs ``argv`` on the host in the caller's terminal.
 
         Its environment has these variables: those of the command line itself, where they reach the host.
+        Without ``terminal``, bytes pass unchanged both ways, and what it writes as errors stays apart.
         """
         return [*self._prefix, *argv]
 

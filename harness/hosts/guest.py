@@ -94,10 +94,12 @@ class Guest(LabHost):
         if self._vm.lost:
             raise self._vm.broken("it is gone")
 
-    def enter(self, argv: Sequence[str], variables: Mapping[str, str] | None = None) -> list[str]:
-        """The command line of ssh that runs ``argv`` on a terminal of the guest."""
+    def enter(
+        self, argv: Sequence[str], variables: Mapping[str, str] | None = None, *, terminal: bool = True
+    ) -> list[str]:
+        """The command line of ssh that runs ``argv`` in the guest, on a terminal or without."""
         line = shell_line(argv, {**_VARIABLES, "TERM": "dumb", **(variables or {})})
-        return connection(self._vm).command(line, terminal=True)
+        return connection(self._vm).command(line, terminal=terminal)
 
     def carry(self, folder: str, files: Mapping[str, bytes]) -> str:
         """Put executable files into a folder of the guest; they stay for later experiments.

@@ -112,10 +112,12 @@ class Stage(LabHost):
         except OSError:
             return True
 
-    def enter(self, argv: Sequence[str], variables: Mapping[str, str] | None = None) -> list[str]:
+    def enter(
+        self, argv: Sequence[str], variables: Mapping[str, str] | None = None, *, terminal: bool = True
+    ) -> list[str]:
         """The command line, on this machine, that runs ``argv`` on the stage in the caller's terminal."""
         self.must_be_up()
-        return super().enter(argv, variables)
+        return super().enter(argv, variables, terminal=terminal)
 
     def carry(self, folder: str, files: Mapping[str, bytes]) -> str:
         """Write the files into the stage's own memory file system."""
