@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from harness.namespaces import PROGRAMS, Kind
+from harness.private import Progress as Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-Progress = Callable[[str], None]
-"""Takes one line for the person who waits."""
 
 PROGRAM_NAMES = (*PROGRAMS, "isolate")
 """The names under which the Go program and the port are installed."""

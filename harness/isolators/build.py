@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import platform
 import shutil
-import signal
-import stat
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
-from harness.errors import LabError, UnmetNeedError
+from harness import private
+from harness.errors import LabError
+from harness.programs import run_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from harness.isolators.base import Progress
     from harness.isolators.toolchain import Toolchain
 
@@ -36,58 +29,15 @@ def built(source: bytes, toolchain: Toolchain, progress: Progress) -> bytes:
         UnmetNeedError: the cache directory is not the user's alone.
         LabError: the build failed.
     """
-    cache = _private_directory(platformdirs.user_cache_path("nslab") / "go")
+    cache = private.folder("go")
     key = hashlib.sha256(f"{toolchain.version} {platform.machine()}\n".encode() + source).hexdigest()
     kept = cache / key
-    if not _trusted(kept):
-        with _locked(cache / "lock", progress):
+    if not private.trusted(kept):
+        with private.locked(cache / "go isolator", progress):
             # Another session may have built it while this one waited for the lock.
-            if not _trusted(kept):
+            if not private.trusted(kept):
                 _build(source, toolchain, kept, progress)
     return kept.read_bytes()
-
-
-def _private_directory(path: Path) -> Path:
-    """Make the directory if it is missing, and make sure that nobody else can put files there."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.lstat()
-    except OSError as error:
-        raise UnmetNeedError(
-            f"go isolator: no cache: {error}; set XDG_CACHE_HOME to a writable directory"
-        ) from None
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise UnmetNeedError(
-            f"go isolator: the cache {path} is not a directory of user {os.geteuid()} (its owner is "
-            f"{found.st_uid}); set XDG_CACHE_HOME to a directory of your own"
-        )
-    if found.st_mode & 0o022:
-        raise UnmetNeedError(f"go isolator: others can write the cache {path}; remove it: rm -r {path}")
-    return path
-
-
-def _trusted(binary: Path) -> bool:
-    """Whether only this user can have written the file."""
-    try:
-        found = binary.lstat()
-    except FileNotFoundError:
-        return False
-    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
-
-
-@contextlib.contextmanager
-def _locked(path: Path, progress: Progress) -> Iterator[None]:
-    """Hold the lock that lets one session build at a time; the kernel drops it when the session dies."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for another session that builds the go isolator")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _build(source: bytes, toolchain: Toolchain, kept: Path, progress: Progress) -> None:
@@ -118,30 +68,15 @@ def _compile(toolchain: Toolchain, scratch: Path) -> None:
         "-o",
         "isolate",
     ]
-    with subprocess.Popen(
-        [*command, "isolate.go"],
-        cwd=scratch,
-        env=_environment(scratch),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    ) as compiler:
-        try:
-            output, _ = compiler.communicate(timeout=_TIMEOUT)
-        except BaseException as error:
-            # go's own children would go on writing into the scratch directory.
-            os.killpg(compiler.pid, signal.SIGKILL)
-            compiler.wait()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise LabError(f"{toolchain.go} build did not end within {_TIMEOUT} s") from None
-            raise
-    if compiler.returncode != 0:
-        last = output.decode(errors="replace").strip().splitlines()[-10:]
-        raise LabError(
-            f"{toolchain.go} build ({toolchain.version}) ended with {compiler.returncode}:\n"
-            + "\n".join(last)
+    with (scratch / "log").open("w+b") as log:
+        status = run_apart(
+            [*command, "isolate.go"], _TIMEOUT, cwd=scratch, output=log, env=_environment(scratch)
         )
+        log.seek(0)
+        said = log.read().decode(errors="replace")
+    if status != 0:
+        last = said.strip().splitlines()[-10:]
+        raise LabError(f"{toolchain.go} build ({toolchain.version}) ended with {status}:\n" + "\n".join(last))
 
 
 def _environment(scratch: Path) -> dict[str, str]:

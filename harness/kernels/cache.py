@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
-import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
-
+from harness import private
 from harness.errors import UnmetNeedError
-
-Progress = Callable[[str], None]
-"""Takes one line for the person who waits."""
+from harness.private import Progress as Progress
 
 _HALF = ".half-"
 """How the names of unfinished things begin."""
@@ -28,35 +23,12 @@ def folder(name: str = "") -> Path:
     Raises:
         UnmetNeedError: it can't be made, or others could write there.
     """
-    path = platformdirs.user_cache_path("nslab") / "kernels" / name
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.stat()
-    except OSError as error:
-        raise UnmetNeedError(
-            f"no cache for kernels: {path}: {error.strerror}; set XDG_CACHE_HOME to a folder of your own"
-        ) from None
-    if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise UnmetNeedError(
-            f"others can write the cache {path}; remove it, or set XDG_CACHE_HOME to a folder of your own"
-        )
-    return path
+    return private.folder("kernels", *filter(None, [name]))
 
 
-@contextlib.contextmanager
-def locked(name: str, progress: Progress | None = None) -> Iterator[None]:
+def locked(name: str, progress: Progress | None = None) -> contextlib.AbstractContextManager[None]:
     """Hold a lock against other sessions; the system drops it when the session ends, however it ends."""
-    descriptor = os.open(folder("locks") / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if progress:
-                progress(f"waiting for another session that prepares {name}")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return private.locked(folder("locks") / name, progress)
 
 
 @contextlib.contextmanager

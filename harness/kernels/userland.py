@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.errors import LabError, UnmetNeedError
+from harness.errors import UnmetNeedError
 from harness.kernels import apt, cache
+from harness.programs import run_apart
 
 SUITE = "trixie"
 PACKAGES = (
@@ -118,19 +118,8 @@ def _make(folder: Path, progress: cache.Progress) -> None:
 
 
 def _run(command: Sequence[str], log: Path, stdin: int = subprocess.DEVNULL) -> None:
-    """Run a command in a process group of its own, so that it can be ended with all that it started."""
     with log.open("ab") as output:
-        running = subprocess.Popen(
-            command, stdin=stdin, stdout=output, stderr=output, start_new_session=True, cwd=log.parent
-        )
-        try:
-            status = running.wait(timeout=_TIMEOUT)
-        except BaseException as error:
-            os.killpg(running.pid, signal.SIGTERM)
-            running.wait()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise LabError(f"{command[0]} did not end within {_TIMEOUT} s") from None
-            raise
+        status = run_apart(command, _TIMEOUT, cwd=log.parent, output=output, stdin=stdin)
     if status != 0:
         raise UnmetNeedError(
             f"the guests' userland can't be made: {' '.join(command[:6])} … ended with status {status}: "

@@ -1,0 +1,78 @@
+"""Long programs of this machine: run apart from the terminal, ended with all that they started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from harness.errors import LabError
+from harness.hosts.base import readable
+
+_GRACE = 5.0
+"""Seconds that a program has to remove what it has made elsewhere before it is killed."""
+
+
+def run_apart(
+    command: Sequence[str],
+    seconds: float,
+    *,
+    cwd: Path,
+    output: IO[bytes],
+    stdin: int = subprocess.DEVNULL,
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Run a command in a session of its own, what it shows going to ``output``; its exit status.
+
+    Whatever interrupts the wait, a Ctrl-C too, the command and all that it started are ended: they would
+    go on writing to ``cwd``.
+
+    Raises:
+        LabError: it did not end within ``seconds``.
+        OSError: it can't be started.
+    """
+    running = None
+    try:
+        with _ctrl_c_held_back():
+            running = subprocess.Popen(
+                command, cwd=cwd, env=env, stdin=stdin, stdout=output, stderr=output, start_new_session=True
+            )
+        return running.wait(timeout=seconds)
+    except BaseException as error:
+        if running:
+            _end(running.pid)
+            running.wait()
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise LabError(f"{' '.join(command[:2])} did not end within {seconds:g} s") from None
+        raise
+
+
+@contextlib.contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Let a Ctrl-C come afterwards: in the middle of Popen the process that it has started would be lost."""
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield
+        return
+    came: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        for number in came[:1]:
+            signal.raise_signal(number)
+
+
+def _end(leader: int) -> None:
+    """End a process group whose leader is this one's child, and not yet waited for: the number is its own."""
+    descriptor = os.pidfd_open(leader)
+    os.killpg(leader, signal.SIGTERM)
+    readable(descriptor, _GRACE)
+    os.killpg(leader, signal.SIGKILL)
+    os.close(descriptor)
