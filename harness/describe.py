@@ -9,6 +9,8 @@ from harness.hosts.base import LabHost
 
 _QUESTIONS = {
     "kernel": "uname -r",
+    # Ubuntu's kernels name the version they are made from here, Debian's in what uname says.
+    "build": "cat /proc/version_signature 2>/dev/null || uname -v",
     "architecture": "uname -m",
     "distribution": ". /etc/os-release; echo $PRETTY_NAME",
     "util-linux": "unshare --version",
@@ -18,7 +20,7 @@ _QUESTIONS = {
     "sh": "readlink -f /bin/sh",
     "runc": "runc --version",
 }
-_FIELDS = ("kernel", "architecture", "distribution")
+_FIELDS = ("kernel", "build", "architecture", "distribution")
 _SEPARATOR = "--nslab--"
 
 

@@ -19,6 +19,8 @@ TERMINAL = (50, 200)
 Side = Literal["inside", "outside"]
 Role = Literal["host", "isolator", "shell", "other"]
 Outcome = Literal["passed", "failed", "error", "skipped"]
+Verdict = Outcome | Literal["known"]
+"""How an outcome is told: a claim that is refuted by a known difference of the kernel alone is ``known``."""
 Value = str | int | float | bool | list[str] | None
 """What a fact may be: plain, and comparable across runs."""
 
@@ -101,6 +103,39 @@ class Sabotage(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of the claims that fail against it."""
 
 
+class KnownDifference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A deviation of some kernels from what documents promise, with the builds where it was seen."""
+
+    id: str
+    what: str
+    """One sentence."""
+    seen: list[str]
+    """Versions of builds where it was seen, such as ``6.18.44``."""
+    not_seen: list[str]
+    """Versions of builds where it was looked for and not seen."""
+    source: str
+    """Where it is told or explained: a commit, a selftest, a changelog, a document."""
+    script: str
+    """The smallest shell script that shows it."""
+    facts: dict[str, Value] = {}
+    """Pattern of facts' names to the value that deviates."""
+    claims: dict[str, str] = {}
+    """Id of a claim to a pattern of the message with which it is refuted."""
+    rules: dict[str, Value] = {}
+    """Pattern of names of a model's rules to the outcome that deviates."""
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """A known difference as one experiment met it."""
+
+    id: str
+    name: str
+    """The fact, claim or rule that deviates."""
+    value: Value
+    words: str
+    """What it is and where it is fixed, in one line."""
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All evidence of one experiment on one host with one isolator."""
 
@@ -122,9 +157,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     facts: dict[str, Value] = {}
     tables: list[Table] = []
     scripts: list[Script] = []
+    known: list[Sighting] = []
+    """Known differences of the kernel that explain all that deviated; empty where something else did."""
     started: str
     """ISO 8601, UTC."""
     seconds: float
+
+    @property
+    def verdict(self) -> Verdict:
+        """The outcome as it is told."""
+        return "known" if self.outcome == "failed" and self.known else self.outcome
 
 
 class HostDescription(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +180,8 @@ class HostDescription(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     tools: dict[str, str]
     """Tool to version: ``procps``, ``util-linux``, ``libc``, ``python`` …"""
+    build: str = ""
+    """What the kernel says of its build: distributions keep a release while its version moves on."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,6 +197,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Isolator to its version, such as ``go``: ``go1.27.3``."""
     claims: list[Claim] = []
     sabotages: list[Sabotage] = []
+    known_differences: list[KnownDifference] = []
+    """What was known of kernels when the run was made."""
     records: list[Record] = []
     hosts: dict[str, HostDescription] = {}
     finished: str | None = None

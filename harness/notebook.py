@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 
-from harness.evidence import SCRIPT_NAME, Cell, Observation, Process, Script, Side, Table, Value
+from harness.evidence import SCRIPT_NAME, Cell, Observation, Process, Script, Side, Sighting, Table, Value
 
 
 class Notebook:
@@ -22,6 +22,7 @@ class Notebook:
         self.facts: dict[str, Value] = {}
         self.tables: list[Table] = []
         self.scripts: list[Script] = []
+        self.known: list[Sighting] = []
 
     @property
     def clock(self) -> float:

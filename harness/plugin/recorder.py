@@ -11,7 +11,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from harness import __version__, claims, publish, runs
+from harness import __version__, claims, known, publish, runs
 from harness.errors import HostLostError, LabError, UnmetNeedError
 from harness.evidence import SCHEMA, HostDescription, Outcome, Record, Run
 from harness.hosts.place import Place
@@ -22,6 +22,8 @@ from harness.plugin.outcomes import broke
 from harness.plugin.places import host_in, places
 
 NOTEBOOK = pytest.StashKey[Notebook]()
+KNOWN = "known: "
+"""How the reason begins with which an experiment is expected to fail, if only known differences refute it."""
 _PHASES = pytest.StashKey[list[pytest.TestReport]]()
 
 
@@ -55,7 +57,11 @@ class RecordTaker:
 def take_record(item: pytest.Item, phases: list[pytest.TestReport], notebook: Notebook) -> Record:
     """Everything that one experiment left behind."""
     parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
-    bad = next((phase for phase in phases if not phase.passed), None)
+    bad = min(
+        (phase for phase in phases if not phase.passed),
+        key=lambda phase: bool(known_reason(phase)),
+        default=None,
+    )
     function = cast("pytest.Function", item).function
     return Record(
         test=printable(item.nodeid),
@@ -64,13 +70,14 @@ def take_record(item: pytest.Item, phases: list[pytest.TestReport], notebook: No
         host=parameters.get("host", next(iter(places(item.config)))),
         isolator=parameters.get("isolator"),
         outcome=outcome_of(phases),
-        message=printable(_message(bad)) if bad else "",
+        message=printable(message_of(bad)) if bad else "",
         details=printable(bad.longreprtext) if bad and not bad.skipped else "",
         observations=notebook.observations,
         processes=notebook.processes,
         facts=notebook.facts,
         tables=notebook.tables,
         scripts=notebook.scripts,
+        known=notebook.known,
         started=notebook.started,
         seconds=round(notebook.clock, 3),
     )
@@ -83,13 +90,21 @@ def outcome_of(phases: Iterable[pytest.TestReport]) -> Outcome:
         if phase.failed:
             words.add("failed" if phase.when == "call" and not broke(phase) else "error")
         elif phase.skipped:
-            words.add("skipped")
+            words.add("failed" if known_reason(phase) else "skipped")
     order: tuple[Outcome, ...] = ("error", "failed", "skipped")
     return next((word for word in order if word in words), "passed")
 
 
-def _message(report: pytest.TestReport) -> str:
+def known_reason(phase: pytest.TestReport) -> str:
+    """What an experiment met that is known of the kernel; empty where it met nothing of the kind."""
+    reason = str(getattr(phase, "wasxfail", ""))
+    return reason if reason.startswith(KNOWN) else ""
+
+
+def message_of(report: pytest.TestReport) -> str:
     """The one line that says why."""
+    if known_reason(report):
+        return known_reason(report)
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2]).removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
@@ -147,6 +162,7 @@ class Recorder:
             isolators=versions,
             claims=list(claims.read().values()),
             sabotages=claims.sabotages(),
+            known_differences=known.read().differences,
         )
         self._writer = runs.RunWriter(self._reports, run)
         for description in described:

@@ -39,7 +39,7 @@ class Section(NamedTuple):
     @property
     def experiments(self) -> list[Experiment]:
         """Everything that bears on the claim, the worst first."""
-        return sorted([*self.told, *self.elsewhere], key=lambda each: rank(each.record.outcome))
+        return sorted([*self.told, *self.elsewhere], key=lambda each: rank(each.record.verdict))
 
 
 class Chapter(NamedTuple):
@@ -101,7 +101,7 @@ def _known(record: Record, claims: dict[str, Claim]) -> list[str]:
 
 
 def _worst_first(some: Iterable[Experiment]) -> list[Experiment]:
-    return sorted(some, key=lambda each: rank(each.record.outcome))
+    return sorted(some, key=lambda each: rank(each.record.verdict))
 
 
 def _reading_order(claim: Claim) -> tuple[int, str, list[tuple[int, str]]]:

@@ -10,7 +10,7 @@ from harness.report.verdicts import rank
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.evidence import Outcome, Run
+    from harness.evidence import Run, Verdict
     from harness.report.chapters import Chapter, Experiment, Section
 
 Column = tuple[str, str | None]
@@ -20,7 +20,7 @@ Column = tuple[str, str | None]
 class Cell(NamedTuple):
     """The worst verdict on one claim in one column, and how many experiments share it."""
 
-    outcome: Outcome
+    outcome: Verdict
     alike: int
     total: int
     anchor: str
@@ -81,6 +81,6 @@ def _row(section: Section, columns: Sequence[Column]) -> Line:
 def _cell(experiments: Sequence[Experiment]) -> Cell | None:
     if not experiments:
         return None
-    worst = min(experiments, key=lambda each: rank(each.record.outcome))
-    alike = sum(each.record.outcome == worst.record.outcome for each in experiments)
-    return Cell(worst.record.outcome, alike, len(experiments), worst.anchor)
+    worst = min(experiments, key=lambda each: rank(each.record.verdict))
+    alike = sum(each.record.verdict == worst.record.verdict for each in experiments)
+    return Cell(worst.record.verdict, alike, len(experiments), worst.anchor)

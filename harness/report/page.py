@@ -46,7 +46,7 @@ def run_page(run: Run) -> str:
             chapters=reading,
             claim_anchors={part.claim.id: part.anchor for chapter in reading for part in chapter.sections},
             matrix=matrix(run, reading),
-            broken=[each for outcome in verdicts.BROKEN for each in every if each.record.outcome == outcome],
+            broken=[each for outcome in verdicts.BROKEN for each in every if each.record.verdict == outcome],
             skipped=_by_reason(every),
             more=chapters.without_claim(run, every),
         )
@@ -57,7 +57,7 @@ def _by_reason(every: Sequence[chapters.Experiment]) -> dict[str, dict[str, list
     """Skipped experiments by reason, and under each by title: the same on several hosts is one line."""
     skipped: defaultdict[str, dict[str, list[chapters.Experiment]]] = defaultdict(dict)
     for each in every:
-        if each.record.outcome == "skipped":
+        if each.record.verdict == "skipped":
             skipped[each.record.message].setdefault(each.record.title or each.record.test, []).append(each)
     return skipped
 

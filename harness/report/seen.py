@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from harness.evidence import Claim, Observation, Outcome, Record, Value
+    from harness.evidence import Claim, Observation, Record, Value, Verdict
     from harness.report.chapters import Experiment, Section
 
 MOST_OBSERVATIONS, MOST_LINES, MOST_FACTS = 4, 12, 6
@@ -29,7 +29,7 @@ _NAMED = re.compile(r"`([\w.-]+)[^`]*`")
 class Seen(NamedTuple):
     """One result, and everyone who had exactly this one."""
 
-    outcome: Outcome
+    outcome: Verdict
     message: str
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -53,7 +53,7 @@ def _result(record: Record, claim: Claim, several: bool) -> Seen:
     title = record.title if several else ""
     facts = facts_text(record.facts)[:MOST_FACTS]
     session = transcript(telling(record.observations, claim), MOST_LINES)
-    return Seen(record.outcome, record.message, title, facts, session, [])
+    return Seen(record.verdict, record.message, title, facts, session, [])
 
 
 def telling(observations: Sequence[Observation], claim: Claim) -> list[Observation]:
