@@ -1,0 +1,38 @@
+"""What actors do and see where UTS namespaces are the question."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, Optional
+
+from harness.crew.actor import Actor, Verb
+from harness.probes.children import read
+from harness.probes.syscalls import setdomainname, sethostname
+
+NEW, NAMESPACES = "uts", ("uts", "user")
+
+
+def prepare() -> None:
+    """The names that the model starts with."""
+    sethostname(b"start")
+    setdomainname(b"start.example")
+
+
+def _sethostname(actor: Actor, name: Any, file: int | None) -> None:
+    sethostname(name.encode())
+
+
+def _setdomainname(actor: Actor, name: Any, file: int | None) -> None:
+    setdomainname(name.encode())
+
+
+VERBS: dict[str, Verb] = {"sethostname": _sethostname, "setdomainname": _setdomainname}
+
+
+def look(actor: Actor) -> dict[str, Any]:
+    """Both names; where uname(2) and /proc differ on the first, both of what they say."""
+    uname, proc = os.uname().nodename, read("/proc/sys/kernel/hostname")
+    return {
+        "hostname": uname if uname == proc else [uname, proc],
+        "domain name": read("/proc/sys/kernel/domainname"),
+    }

@@ -1,0 +1,173 @@
+"""Hold a model against a kernel: draw programs, play them, compare, and print where the two differ.
+
+hypothesis draws and shrinks; a program's acts are drawn as plain numbers that are read in the model's state,
+so that an act may be left out without the others losing their sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from hypothesis import find, settings
+from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
+
+from harness.crews import Seen
+from harness.errors import LabError
+from harness.models.acts import OK, Act, View, letter
+
+PROGRAMS = 8
+"""Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
+
+
+class Model(Protocol):
+    """A module of :mod:`harness.models` with its own type of states."""
+
+    VERBS: tuple[str, ...]
+
+    def start(self, **base: Any) -> Any:
+        """The first state, on a host with this base."""
+
+    def choices(self, state: Any, actor: int, verb: str) -> list[Act]:
+        """The acts of this kind that an actor could try."""
+
+    def step(self, state: Any, act: Act) -> tuple[Any, Any]:
+        """The state after an act, and the act's answer."""
+
+    def view(self, state: Any) -> View:
+        """What all actors see."""
+
+    def tell(self, act: Act) -> str:
+        """The act as a line that a person could type."""
+
+
+class Predicted(NamedTuple):
+    """An act, who ends by it, and what should be seen after it."""
+
+    act: Act
+    ends: list[int]
+    seen: Seen
+
+
+Draw = tuple[int, int, int]
+Play = Callable[[Sequence[tuple[Act, Sequence[int]]]], list[Seen]]
+"""Carries out a program: a crew's method, or another model's."""
+
+
+def drawn(model: Any) -> st.SearchStrategy[list[Draw]]:
+    """Acts before there is a state to read them in: verb, actor and argument by number."""
+    act = st.tuples(st.integers(0, len(model.VERBS) - 1), st.integers(0, 5), st.integers(0, 60))
+    # Lists of lists are longer than a list is on average, and shrink as well.
+    scenes = st.lists(st.lists(act, min_size=1, max_size=6), min_size=1, max_size=8)
+    return scenes.map(lambda drawn: [draw for scene in drawn for draw in scene])
+
+
+def predicted(model: Any, draws: Sequence[Draw], base: Mapping[str, Any]) -> Iterator[Predicted]:
+    """The acts that draws stand for, and what the model says of each; until all are dead."""
+    state = model.start(**base)
+    for verb, actor, argument in draws:
+        living = [*state.actors]
+        if not living:
+            return
+        choices = possible(model, state, living[actor % len(living)], verb)
+        act = choices[argument % len(choices)]
+        state, answer = model.step(state, act)
+        ends = [one for one in living if one not in state.actors]
+        yield Predicted(act, ends, Seen("dead" if act.actor in ends else answer, model.view(state)))
+
+
+def possible(model: Any, state: Any, actor: int, verb: int) -> list[Act]:
+    """What an actor could try of this verb, or of the next one of which there is anything to try."""
+    verbs = [*model.VERBS[verb:], *model.VERBS[:verb]]
+    return next(choices for choices in (model.choices(state, actor, verb) for verb in verbs) if choices)
+
+
+def difference(model: Any, play: Play, draws: Sequence[Draw], base: Mapping[str, Any]) -> str:
+    """The program up to the first act of which the kernel says something else than the model; or nothing."""
+    steps = [*predicted(model, draws, base)]
+    seen = play([(step.act, step.ends) for step in steps])
+    first = Seen(OK, model.view(model.start(**base)))
+    said = [first, *(step.seen for step in steps)]
+    for number, (expected, found) in enumerate(zip(said, seen, strict=True)):
+        differing = disagreements(expected, found)
+        if differing:
+            return "\n".join([*told(model, steps[:number]), *differing])
+    return ""
+
+
+def disagreements(expected: Seen, found: Seen) -> list[str]:
+    """What the kernel said and showed, each beside what the model says."""
+    lines = []
+    if found.answer != expected.answer:
+        lines.append(f"    # answer: kernel {found.answer}, model {expected.answer}")
+    for key in {**expected.view, **found.view}:
+        one, other = found.view.get(key, "nothing"), expected.view.get(key, "nothing")
+        if one != other:
+            lines.append(f"    # {key}: kernel {one!r}, model {other!r}")
+    return lines
+
+
+def told(model: Any, steps: Sequence[Predicted]) -> list[str]:
+    """A program as a person could type it: one shell for each actor, `a` the first; answers as comments."""
+    lines = []
+    for act, _, seen in steps:
+        answer = "" if seen.answer == OK else f"    # {seen.answer}"
+        lines.append(f"{letter(act.actor)}# {model.tell(act)}{answer}")
+    return lines
+
+
+def as_kernel(model: Any, base: Mapping[str, Any]) -> Play:
+    """A model that plays the kernel: what another one is held against where no kernel is needed."""
+
+    def play(program: Sequence[tuple[Act, Sequence[int]]]) -> list[Seen]:
+        state = model.start(**base)
+        seen = [Seen(OK, model.view(state))]
+        for act, _ in program:
+            if act.actor not in state.actors:
+                seen.append(Seen("dead", model.view(state)))
+                continue
+            state, answer = model.step(state, act)
+            seen.append(Seen("dead" if act.actor not in state.actors else answer, model.view(state)))
+        return seen
+
+    return play
+
+
+class Finding(NamedTuple):
+    """A program of which the kernel says something else than the model, as short as it can be."""
+
+    text: str
+    draws: list[Draw]
+
+
+def search(model: Any, play: Play, base: Mapping[str, Any], examples: int | None = None) -> Finding | None:
+    """The shortest program found that tells kernel and model apart; of hypothesis' examples, or so many.
+
+    Raises:
+        LabError: the crew broke; its programs tell nothing.
+    """
+    broken: list[LabError] = []
+    texts: dict[str, str] = {}
+
+    def differs(draws: list[Draw]) -> bool:
+        if broken:
+            return False
+        try:
+            text = difference(model, play, draws, base)
+        except LabError as error:
+            # An error in a predicate would be shrunk, as if it were what is looked for.
+            broken.append(error)
+            return False
+        texts[str(draws)] = text
+        return bool(text)
+
+    assert settings.default is not None
+    chosen = settings(max_examples=examples or settings.default.max_examples * PROGRAMS, database=None)
+    try:
+        found = find(drawn(model), differs, settings=chosen)
+    except NoSuchExample:
+        found = []
+    if broken:
+        raise broken[0]
+    return Finding(texts[str(found)], found) if found else None
