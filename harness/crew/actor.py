@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import traceback
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Optional
 
 from harness.crew import wire
 from harness.probes.children import map_root

@@ -14,7 +14,7 @@ import select
 import signal
 import sys
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from harness.crew import wire
 from harness.crew.actor import Actor, Company, be_born, flags_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any, Dict, List, Optional
+from typing import Any
 
 from harness.crew.actor import Actor, Verb
 from harness.probes.syscalls import call, checked, libc
@@ -15,8 +15,8 @@ _CREAT, _EXCL, _RMID = 0o1000, 0o2000, 0
 _HOW = {"create": _CREAT, "exclusive": _CREAT | _EXCL, "": 0}
 _TABLES = {"queue": "msg", "segment": "shm", "semaphore": "sem"}
 _NAMES = ("one", "two")
-# struct mq_attr: at most one message, of one byte. What a user's queues hold is limited (RLIMIT_MSGQUEUE), and
-# the kernel gives it back only some time after a namespace's end.
+# struct mq_attr: at most one message, of one byte. What a user's queues hold is limited (RLIMIT_MSGQUEUE),
+# and the kernel gives it back only some time after a namespace's end.
 _SMALLEST = (ctypes.c_long * 8)(0, 1, 1)
 
 libc.shmat.restype = ctypes.c_void_p

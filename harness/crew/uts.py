@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Optional
+from typing import Any
 
 from harness.crew.actor import Actor, Verb
 from harness.probes.children import read

@@ -6,7 +6,7 @@ import array
 import json
 import socket
 import struct
-from typing import Any, List, Tuple
+from typing import Any
 
 _CREDENTIALS = struct.Struct("3i")
 _LONGEST = 1 << 17

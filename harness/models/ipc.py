@@ -124,7 +124,7 @@ def number_of_new(space: Space, sort: str) -> int:
 
 @rule("found", "made", "ENOENT", "EEXIST")
 def may_get(space: Space, sort: str, key: int, how: str) -> str:
-    """A key leads to the namespace's object with it, else to a new one if asked for; IPC_PRIVATE to a new one.
+    """A key leads to the namespace's object with it, else to a new one if asked for; IPC_PRIVATE to a new.
 
     Source: sysvipc(7); msgget(2); shmget(2); semget(2).
     """
