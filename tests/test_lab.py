@@ -20,7 +20,9 @@ import pytest
 LAB = Path(__file__).parents[1] / "lab"
 SHELLS = [shell for shell in ("sh", "dash", "busybox sh", "bash") if shutil.which(shell.split()[0])]
 REAL_TOOLS = "cat chmod cksum cp date flock grep head ls mkdir readlink rm sh stat sync tail"
-STUB_TOOLS = "unshare nsenter mount ipcs ipcmk ps pstree ss hostname domainname runc busybox apt-get dpkg"
+STUB_TOOLS = (
+    "unshare nsenter setpriv mount ipcs ipcmk ps pstree ss hostname domainname runc busybox apt-get dpkg"
+)
 ADMIN_DIRECTORIES = ":/usr/local/sbin:/usr/sbin:/sbin"  # lab searches them too, but here only stubs count
 SECONDS = 10  # far beyond what anything here takes
 

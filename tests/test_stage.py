@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sessions import LIMIT, ordinary, python
+from sessions import LIMIT, PYTHONPATH, ordinary, python
 
 from harness.errors import LabError
 from harness.hosts.base import readable
@@ -192,6 +193,27 @@ stage = Stage(Notebook())
 print(stage.pid, flush=True)
 input()
 """
+
+
+@pytest.mark.parametrize("user", ["this one", "an ordinary one"])
+def test_stopped_stage_ends_with_the_process_that_made_it(user: str) -> None:
+    """A stage whose PID 1 is stopped, and so sees no pipe close, ends when its holder is killed."""
+    prefix = ordinary() if user == "an ordinary one" else []
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, "LC_ALL": "C.UTF-8"}
+    with subprocess.Popen(
+        [*prefix, sys.executable, "-c", HOLDS], stdin=-1, stdout=-1, text=True, env=environment
+    ) as holder:
+        assert holder.stdout is not None
+        pid = int(holder.stdout.readline())
+        first = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGSTOP)
+        os.kill(holder.pid, signal.SIGKILL)
+
+        ended = readable(first, 1.0)
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(first, signal.SIGKILL)
+    os.close(first)
+    assert ended, "within a second"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])

@@ -4,6 +4,8 @@ Its own mount, PID, UTS, IPC and network namespaces (and, for an ordinary user, 
 ``/proc`` and ``/dev/shm``; ``/`` is shared inside, as systemd makes it, and private towards the machine.
 PID 1 is a ``cat``: it ends when the pipe from this process closes, however this process ends,
 and the kernel then ends every process in the stage and drops what was mounted (pid_namespaces(7)).
+A stopped PID 1 sees no pipe close: the parent's death signal, which is one of the *thread* that made the
+stage (prctl(2)), kills unshare(1), and that one's kills PID 1.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness import mountinfo
-from harness.environment import environment
+from harness.environment import DYING_WITH_US, environment
 from harness.errors import LabError, UnmetNeedError, WaitExpiredError
 from harness.hosts.base import DEFAULT_WAIT, LabHost, readable, write_programs
 from harness.hosts.obstacles import find_obstacle
@@ -161,10 +163,10 @@ def _start(more: Sequence[str]) -> subprocess.Popen[bytes]:
     Raises:
         UnmetNeedError: it can't be started; names the system's reason.
     """
-    unshare = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "--propagation", "private", *more]
+    options = [*_NAMESPACES, "--fork", "--kill-child", "--propagation", "private", *more]
     try:
         return subprocess.Popen(
-            [*unshare, "sh", "-c", _SET_UP],
+            [*DYING_WITH_US, "unshare", *options, "sh", "-c", _SET_UP],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -175,6 +177,6 @@ def _start(more: Sequence[str]) -> subprocess.Popen[bytes]:
         )
     except OSError as error:
         raise UnmetNeedError(
-            f"the stage cannot be made: cannot start unshare: {error.strerror}; "
+            f"the stage cannot be made: cannot start {DYING_WITH_US[0]}: {error.strerror}; "
             "install util-linux, or raise the limit that is reached (ulimit -a)"
         ) from error
