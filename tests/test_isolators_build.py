@@ -192,7 +192,7 @@ def test_two_sessions_at_once_build_once(machine: Machine) -> None:
 
     def session() -> bytes:
         together.wait(timeout=10)
-        return build.built(b"source", found, silent)
+        return build.built({"isolate.go": b"source"}, found, silent)
 
     with ThreadPoolExecutor(2) as sessions:
         binaries = [
@@ -211,9 +211,9 @@ def test_waiting_for_another_session_is_said(machine: Machine, tmp_path: Path) -
     building, waiting = threading.Event(), threading.Event()
 
     with ThreadPoolExecutor(2) as sessions:
-        first = sessions.submit(build.built, b"source", found, lambda _said: building.set())
+        first = sessions.submit(build.built, {"isolate.go": b"source"}, found, lambda _said: building.set())
         assert building.wait(timeout=10)
-        second = sessions.submit(build.built, b"source", found, lambda _said: waiting.set())
+        second = sessions.submit(build.built, {"isolate.go": b"source"}, found, lambda _said: waiting.set())
         assert waiting.wait(timeout=10)
         (tmp_path / "go-on").write_text("now\n")
 

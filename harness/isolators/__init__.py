@@ -5,6 +5,7 @@ A new one is a file that implements ``Isolator`` and one line in ``ISOLATORS``.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from harness.isolators.base import Isolator
@@ -23,3 +24,13 @@ ISOLATORS: dict[str, Callable[[], Isolator]] = {
     "unshare": Unshare,
 }
 """The name that ``--isolator`` takes → what makes the isolator."""
+
+
+def find(name: str) -> Isolator:
+    """A new isolator of this name; besides those of the registry ``go-1.23`` and the like.
+
+    Raises:
+        KeyError: there is none.
+    """
+    wish = re.fullmatch(r"go-(\d+\.\d+(?:\.\d+)*)", name)
+    return Golang(wish[1]) if wish else ISOLATORS[name]()

@@ -15,6 +15,8 @@ from harness.errors import LabError
 from harness.programs import run_apart
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from harness.isolators.base import Progress
     from harness.isolators.toolchain import Toolchain
 
@@ -22,25 +24,27 @@ _TIMEOUT = 600
 """Seconds after which a build counts as hung."""
 
 
-def built(source: bytes, toolchain: Toolchain, progress: Progress) -> bytes:
-    """The static binary of a one-file Go program, from the cache if an earlier session built it.
+def built(sources: Mapping[str, bytes], toolchain: Toolchain, progress: Progress) -> bytes:
+    """The static binary of a Go program of these files, from the cache if an earlier session built it.
 
     Raises:
         UnmetNeedError: the cache directory is not the user's alone.
         LabError: the build failed.
     """
     cache = private.folder("go")
-    key = hashlib.sha256(f"{toolchain.version} {platform.machine()}\n".encode() + source).hexdigest()
-    kept = cache / key
+    key = hashlib.sha256(f"{toolchain.version} {platform.machine()}\n".encode())
+    for name, content in sorted(sources.items()):
+        key.update(b"%b %d\n%b" % (name.encode(), len(content), content))
+    kept = cache / key.hexdigest()
     if not private.trusted(kept):
         with private.locked(cache / "go isolator", progress):
             # Another session may have built it while this one waited for the lock.
             if not private.trusted(kept):
-                _build(source, toolchain, kept, progress)
+                _build(sources, toolchain, kept, progress)
     return kept.read_bytes()
 
 
-def _build(source: bytes, toolchain: Toolchain, kept: Path, progress: Progress) -> None:
+def _build(sources: Mapping[str, bytes], toolchain: Toolchain, kept: Path, progress: Progress) -> None:
     """Compile in a scratch directory beside ``kept``, then move the result into place in one step."""
     for stale in kept.parent.glob("build-*"):
         # The lock is ours, so this is what a killed session left.
@@ -48,8 +52,9 @@ def _build(source: bytes, toolchain: Toolchain, kept: Path, progress: Progress) 
     progress(f"building the go isolator with {toolchain.version} (once; about 30 s)")
     try:
         with tempfile.TemporaryDirectory(prefix="build-", dir=kept.parent) as scratch:
-            Path(scratch, "isolate.go").write_bytes(source)
-            _compile(toolchain, Path(scratch))
+            for name, content in sources.items():
+                Path(scratch, name).write_bytes(content)
+            _compile(toolchain, Path(scratch), [*sources])
             binary = Path(scratch, "isolate")
             binary.chmod(0o700)
             binary.replace(kept)
@@ -57,7 +62,7 @@ def _build(source: bytes, toolchain: Toolchain, kept: Path, progress: Progress) 
         raise LabError(f"the go isolator could not be built in {kept.parent}: {error}") from error
 
 
-def _compile(toolchain: Toolchain, scratch: Path) -> None:
+def _compile(toolchain: Toolchain, scratch: Path, files: Sequence[str]) -> None:
     command = [
         str(toolchain.go),
         "build",
@@ -69,9 +74,7 @@ def _compile(toolchain: Toolchain, scratch: Path) -> None:
         "isolate",
     ]
     with (scratch / "log").open("w+b") as log:
-        status = run_apart(
-            [*command, "isolate.go"], _TIMEOUT, cwd=scratch, output=log, env=_environment(scratch)
-        )
+        status = run_apart([*command, *files], _TIMEOUT, cwd=scratch, output=log, env=_environment(scratch))
         log.seek(0)
         said = log.read().decode(errors="replace")
     if status != 0:

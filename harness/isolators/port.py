@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+import io
+import marshal
 import platform
+import struct
+import time
+import zipfile
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from harness.errors import UnmetNeedError
 from harness.isolators.base import PROGRAM_NAMES, Progress, program_command, silent
+from harness.isolators.isolate import SPAWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,6 +24,9 @@ if TYPE_CHECKING:
 
 _SHEBANG_LIMIT = 127
 """Bytes of a first line that every kernel reads: ``BINPRM_BUF_SIZE`` was 128 until Linux 5.1, then 256."""
+
+_ZIP_EPOCH = int(time.mktime((1980, 1, 1, 0, 0, 0, -1, -1, -1)))
+"""The time that ``ZipInfo`` gives a file, in the local time in which zipimport reads it."""
 
 
 class Port:
@@ -31,14 +42,36 @@ class Port:
         return f"port on Python {platform.python_version()}"
 
     def programs(self, python: str) -> dict[str, bytes]:
-        """The source under each name, with a first line that starts that interpreter."""
+        """The source under each name, after a line that starts that interpreter; the library's archive."""
         source = resources.files("harness.isolators").joinpath("isolate.py").read_bytes()
         content = launcher(python).encode() + source
-        return dict.fromkeys(PROGRAM_NAMES, content)
+        return {**dict.fromkeys(PROGRAM_NAMES, content), SPAWN: archive()}
 
     def command(self, directory: str, namespaces: Iterable[Kind], argv: Sequence[str] = ()) -> list[str]:
         """The same command line as the Go program's."""
         return program_command(directory, namespaces, argv)
+
+
+@functools.cache
+def archive() -> bytes:
+    """The package ``spawn``, compiled for this interpreter too: another one takes the sources."""
+    content = io.BytesIO()
+    package = resources.files("harness.isolators.spawn")
+    with zipfile.ZipFile(content, "w") as packed:
+        for folder in ("harness", "harness/isolators"):
+            _add(packed, f"{folder}/__init__.py", b"")
+        for file in sorted(package.iterdir(), key=lambda file: file.name):
+            if file.name.endswith(".py"):
+                _add(packed, f"harness/isolators/spawn/{file.name}", file.read_bytes())
+    return content.getvalue()
+
+
+def _add(packed: zipfile.ZipFile, name: str, source: bytes) -> None:
+    # The interpreter compares the time that a compiled file tells with its source's in the archive.
+    packed.writestr(zipfile.ZipInfo(name), source)
+    compiled = marshal.dumps(compile(source, name, "exec", optimize=0))
+    head = importlib.util.MAGIC_NUMBER + bytes(4) + struct.pack("<II", _ZIP_EPOCH, len(source))
+    packed.writestr(zipfile.ZipInfo(f"{name}c"), head + compiled)
 
 
 def launcher(python: str) -> str:

@@ -44,7 +44,7 @@ def find() -> Toolchain:
     """
     rejected = []
     for go in _candidates():
-        version = _version(go)
+        version = version_of(go)
         toolchain = Toolchain(go, version)
         if toolchain.new_enough:
             return toolchain
@@ -66,7 +66,7 @@ def _candidates() -> Iterator[Path]:
             yield carried
 
 
-def _version(go: Path) -> str:
+def version_of(go: Path) -> str:
     """The version as its GOROOT's VERSION file tells, which needs no process, else as ``go version`` does."""
     root = go.resolve().parent.parent
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import signal
@@ -43,6 +44,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what isolates (default: %(default)s)",
     )
     group.addoption(
+        "--go",
+        metavar="VERSION[,VERSION]",
+        help="build the go isolator with these Go versions, such as 1.21,1.23.9 (default: what is here)",
+    )
+    group.addoption(
         "--stage",
         choices=list(hosts.HOSTS),
         default="disposable",
@@ -70,9 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
     _forget_inherited_signals()
     names = isolator_names(config)
     for name in names:
-        if name not in isolators.ISOLATORS:
-            known = ", ".join(isolators.ISOLATORS)
-            raise pytest.UsageError(f"--isolator={name}: no such isolator; choose from {known}")
+        _must_be_isolator(name)
     wait = config.getoption("--wait")
     if not (math.isfinite(wait) and 0 < wait <= _LONGEST_WAIT):
         raise pytest.UsageError(
@@ -92,6 +96,14 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--stage=machine with -n: there is one machine; leave -n out")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(config, names), "nslab-recorder")
+
+
+def _must_be_isolator(name: str) -> None:
+    try:
+        isolators.find(name)
+    except KeyError:
+        known = ", ".join(isolators.ISOLATORS)
+        raise pytest.UsageError(f"--isolator={name}: no such isolator; choose from {known}") from None
 
 
 def _forget_inherited_signals() -> None:
@@ -121,8 +133,29 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def isolator_names(config: pytest.Config) -> list[str]:
-    """The isolators that were asked for, each once."""
-    return list(dict.fromkeys(config.getoption("--isolator").split(",")))
+    """The isolators that were asked for, each once; ``go`` becomes one for each version of ``--go``."""
+    names = config.getoption("--isolator").split(",")
+    versions = go_names(config)
+    each = [versions if name == "go" and versions else [name] for name in names]
+    return list(dict.fromkeys(itertools.chain.from_iterable(each)))
+
+
+def go_names(config: pytest.Config) -> list[str]:
+    """The isolators that ``--go`` names.
+
+    Raises:
+        UsageError: a version that is none.
+    """
+    asked = config.getoption("--go")
+    names = [] if asked is None else [f"go-{wish.strip()}" for wish in asked.split(",")]
+    for name in names:
+        try:
+            isolators.find(name)
+        except KeyError:
+            raise pytest.UsageError(
+                f"--go={asked}: {name[3:]!r} is no version; expected such as 1.21 or 1.23.9"
+            ) from None
+    return names
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

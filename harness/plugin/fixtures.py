@@ -26,7 +26,7 @@ class MachineChangedError(LabError):
 @functools.cache
 def prepared(name: str) -> Isolator:
     """The isolator of this name, made once in a process."""
-    made = isolators.ISOLATORS[name]()
+    made = isolators.find(name)
     made.prepare()
     return made
 

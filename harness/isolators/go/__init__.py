@@ -1,1 +1,1 @@
-"""Holds ``isolate.go``, the Go isolator's source; a package so that an installed lab carries it too."""
+"""Holds the Go isolator's source; a package so that an installed lab carries it too."""

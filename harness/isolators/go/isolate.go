@@ -6,6 +6,10 @@
 //	isolate [--uts] [--ipc] [--pid] [--mount] [--] [command [argument...]]
 //
 // The command is sh where none is given; it inherits standard input, output and error.
+//
+//	isolate --description FILE [--report DESCRIPTOR]
+//
+// starts what the file describes: an exec.Cmd as JSON.
 package main
 
 import (
@@ -38,12 +42,29 @@ var options = map[string]uintptr{
 
 func main() {
 	name := filepath.Base(os.Args[0])
+	if len(os.Args) > 1 && os.Args[1] == "--description" {
+		end(name, runDescribed, os.Args[2:])
+	}
 	flags, command, err := parse(name, os.Args[1:])
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		os.Exit(usageStatus)
 	}
 	status, err := run(flags, command)
+	if err != nil {
+		log.Fatal(err)
+	}
+	os.Exit(status)
+}
+
+// end runs a command line to its end and exits as that says.
+func end(name string, run func([]string) (int, error), arguments []string) {
+	status, err := run(arguments)
+	var misused usageError
+	if errors.As(err, &misused) {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(usageStatus)
+	}
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -83,7 +104,11 @@ func run(flags uintptr, command []string) (int, error) {
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
-	err := cmd.Run()
+	return statusOf(cmd, cmd.Run())
+}
+
+// statusOf returns the exit status of a command that was waited for, unless it never ran.
+func statusOf(cmd *exec.Cmd, err error) (int, error) {
 	var ended *exec.ExitError
 	if err != nil && !errors.As(err, &ended) {
 		return 0, err
