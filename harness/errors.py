@@ -17,7 +17,7 @@ class WaitExpiredError(LabError):
 
 
 class HostLostError(LabError):
-    """A host was never reached, or was lost: what it should have shown is missing, other hosts' results stand."""
+    """A host was never reached, or was lost: what it should have shown is missing; others stand."""
 
 
 class UnmetNeedError(Exception):
