@@ -1,74 +1,87 @@
-"""Soak: kill sessions at random, or repeat the document, and see what is left and what differs.
+"""Soak: kill sessions at random, or repeat experiments, and see what is left and what differs.
 
-Run by hand, as root and as an ordinary user; bounded in count and in time:
+Run by hand, bounded in count and in time; `--user` makes root run it as an ordinary user:
 
-    python tests/soak.py --kills 200 --seconds 600
-    python tests/soak.py --runs 200 --workers 0,4 --busy
+    python tests/soak.py --kills 200 --seconds 3600 [--user]
+    python tests/soak.py --runs 200 --seconds 7200 --workers 0,4 --load alone,busy [--user]
+
+An ordinary user needs a checkout and a Python that everybody can read.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
-import contextlib
-import json
 import os
-import shutil
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 from kills import KILLED, kills
-from sessions import ROOT, Project
+from repeats import Configuration, Repeats
+from sessions import ORDINARY, Project
+
+CORES = os.cpu_count() or 1
 
 
-@contextlib.contextmanager
-def busy(cores: int) -> Iterator[None]:
-    """Load so many cores with work."""
-    loads = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
+def options() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--kills", type=int, default=0, metavar="N", help="kill so many sessions")
+    add("--runs", type=int, default=0, metavar="N", help="run the experiments so often")
+    add("--seconds", type=float, default=600, help="begin nothing new after that time (default: %(default)g)")
+    add("--seed", type=int, default=0, help="of the kills' moments and victims")
+    add("--workers", default="0,4", help="-n of the runs, in turn (default: %(default)s)")
+    add("--load", default="alone", help="alone, busy or both, in turn: with every core loaded by other work")
+    add("--what", nargs="+", default=["experiments"], help="the experiments (default: all)")
+    add("--user", action="store_true", help="as an ordinary user, where this is root")
+    return parser.parse_args()
+
+
+def become_ordinary() -> int:
+    """The same as a user without any right, who has to be able to run and read all this."""
+    ids = [f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups"]
+    command = [*(word for word in sys.argv if word != "--user")]
+    return subprocess.run(
+        ["setpriv", *ids, "env", "--unset=HOME", sys.executable, *command], check=False
+    ).returncode
+
+
+def soak_kills(count: int, seconds: float, seed: int, folder: Path) -> bool:
+    """Kill sessions; whether nothing was left, hung or refuted."""
+    project = Project.make(folder)
+    project.experiment(KILLED)
+    unharmed = project.run()
+    if unharmed.status != 0:
+        print(f"control: a session that nobody kills has to pass:\n{unharmed.output}")
+        return False
+    done = kills(project, count, seconds, seed)
+    bad = [kill for kill in done if kill.left or kill.refuted]
+    victims = dict(collections.Counter(kill.victim for kill in done))
+    print(f"{len(done)} kills, {len(bad)} with something left or refuted; victims: {victims}")
+    for kill in bad:
+        print(f"  {kill.victim}: left {kill.left}, refuted {kill.refuted}")
+    return not bad
+
+
+def soak_runs(asked: argparse.Namespace, folder: Path) -> bool:
+    """Repeat runs; whether every one ended well and no fact differed."""
+    loads = [CORES * (load == "busy") for load in asked.load.split(",")]
+    configurations = [Configuration(*each) for each in product(asked.workers.split(","), loads)]
+    # A go isolator that is built once, also for who has no home.
+    repeats = Repeats({**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONDONTWRITEBYTECODE": "1"})
     try:
-        yield
+        repeats.repeat(asked.what, configurations, asked.runs, asked.seconds, folder / "reports")
     finally:
-        for load in loads:
-            load.kill()
-            load.wait()
-
-
-def repeat(
-    count: int, seconds: float, workers: list[str], reports: Path
-) -> tuple[collections.Counter[str], list[str]]:
-    """Run the whole document so often; count outcomes, and name facts that differ between runs."""
-    outcomes: collections.Counter[str] = collections.Counter()
-    facts: dict[tuple[str, str], Any] = {}
-    differ = []
-    end = time.monotonic() + seconds
-    for number in range(count):
-        if time.monotonic() > end:
-            break
-        folder = reports / str(number)
-        options = [
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            f"-n{workers[number % len(workers)]}",
-            f"--reports={folder}",
-        ]
-        command = [sys.executable, "-m", "pytest", "experiments", *options]
-        ended = subprocess.run(command, cwd=ROOT, stdout=-3, timeout=600, check=False)
-        outcomes[f"exit status {ended.returncode}"] += 1
-        for record in json.loads(next(folder.glob("*/run.json")).read_text())["records"]:
-            outcomes[record["outcome"]] += 1
-            for name, value in record.get("facts", {}).items():
-                if facts.setdefault((record["test"], name), value) != value:
-                    differ.append(
-                        f"{record['test']}: {name} is {value!r}, was {facts[record['test'], name]!r}"
-                    )
-        shutil.rmtree(folder)
-    return outcomes, differ
+        print(*repeats.summary(), sep="\n", flush=True)
+    return not repeats.found
 
 
 def main() -> int:
@@ -77,34 +90,22 @@ def main() -> int:
     Returns:
         The exit status: 1 if anything was left, refuted, failed or different.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    asked = options()
+    if asked.user and os.geteuid() == 0:
+        return become_ordinary()
+    print(
+        f"uid {os.geteuid()}, {CORES} cores: {shlex.join([Path(sys.executable).name, *sys.argv])}", flush=True
     )
-    parser.add_argument("--kills", type=int, default=0, metavar="N", help="kill so many sessions")
-    parser.add_argument("--runs", type=int, default=0, metavar="N", help="run the document so often")
-    parser.add_argument(
-        "--seconds", type=float, default=600, help="stop after that time (default: %(default)g)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the kills' moments and victims")
-    parser.add_argument("--workers", default="0,4", help="-n of the runs, in turn (default: %(default)s)")
-    parser.add_argument("--busy", action="store_true", help="load every core with other work meanwhile")
-    options = parser.parse_args()
-    bad = False
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder, busy((os.cpu_count() or 1) * options.busy):
-        if options.kills:
-            project = Project.make(Path(folder))
-            project.experiment(KILLED)
-            done = kills(project, options.kills, options.seconds, options.seed)
-            print(f"{len(done)} kills:", dict(collections.Counter(kill.victim for kill in done)))
-            for kill in done:
-                if kill.left or kill.refuted:
-                    bad = True
-                    print(f"  {kill.victim}: left {kill.left}, refuted {kill.refuted}")
-        if options.runs:
-            outcomes, differ = repeat(options.runs, options.seconds, options.workers.split(","), Path(folder))
-            bad |= bool(differ) or not outcomes.keys() <= {"exit status 0", "passed", "skipped"}
-            print(f"of {options.runs} runs:", dict(outcomes), *differ, sep="\n  ")
-    return int(bad)
+    began, good = time.monotonic(), True
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        for part in ("kills", "runs"):
+            (Path(folder) / part).mkdir()
+        if asked.kills:
+            good &= soak_kills(asked.kills, asked.seconds, asked.seed, Path(folder, "kills"))
+        if asked.runs:
+            good &= soak_runs(asked, Path(folder, "runs"))
+    print(f"{time.monotonic() - began:.0f} s: {'nothing found' if good else 'see above'}")
+    return int(not good)
 
 
 if __name__ == "__main__":
