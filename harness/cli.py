@@ -7,13 +7,8 @@ import sys
 from pathlib import Path
 
 import msgspec
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from harness import __version__, publish, runs
-from harness.compare import Comparison, Row, compare
+from harness import __version__, comparing, publish, runs
 from harness.errors import LabError, UnmetNeedError
 from harness.evidence import Run
 from harness.kernels import command
@@ -48,13 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         "folder", nargs="+", type=Path, metavar="RUN", help="a run's folder, such as reports/<run>"
     )
     report.set_defaults(run=_report)
-    side_by_side = commands.add_parser(
-        "compare", help="put runs side by side; exit 1 where something regressed"
-    )
-    side_by_side.add_argument("folder", nargs="+", type=Path, metavar="RUN", help="the first is the baseline")
-    side_by_side.add_argument("--all", action="store_true", help="also the rows that are equal everywhere")
-    side_by_side.add_argument("--json", action="store_true", help="the comparison as JSON")
-    side_by_side.set_defaults(run=_compare)
+    comparing.add_parsers(commands)
     command.add_parser(commands)
     schema = commands.add_parser("schema", help="print the JSON schema of run.json")
     schema.set_defaults(run=_schema)
@@ -65,30 +54,6 @@ def _report(options: argparse.Namespace) -> int:
     for folder in options.folder:
         print(publish.publish(runs.file_of(folder).parent))
     return 0
-
-
-def _compare(options: argparse.Namespace) -> int:
-    comparison = compare([runs.read(runs.file_of(folder)) for folder in options.folder])
-    rows = comparison.rows if options.all else comparison.differing
-    if options.json:
-        shown = msgspec.json.encode(Comparison(comparison.columns, rows))
-        print(msgspec.json.format(shown, indent=2).decode())
-    elif rows:
-        _print_table(comparison, rows)
-    else:
-        print(f"no difference in {len(comparison.rows)} verdicts and facts")
-    return int(bool(comparison.regressions))
-
-
-def _print_table(comparison: Comparison, rows: list[Row]) -> None:
-    table = Table(box=SIMPLE_HEAD)
-    table.add_column(f"{len(rows)} of {len(comparison.rows)} verdicts and facts", overflow="fold")
-    for column in comparison.columns:
-        table.add_column(Text(f"{column.run}\n{column.host} {column.kernel}"), overflow="fold")
-    for row in rows:
-        cells = [Text(str(cell)) for cell in row.cells]
-        table.add_row(Text(row.name), *cells, style="bold red" if row.regressed else "")
-    Console().print(table)
 
 
 def _schema(_: argparse.Namespace) -> int:

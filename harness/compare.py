@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from harness.evidence import Record, Run, Value
+from harness import promised
+from harness.evidence import HostDescription, KnownDifference, Record, Run, Value
+from harness.known import Known, build_of, explained, match, version
 
 Sort = Literal["verdict", "fact"]
 
@@ -23,26 +26,44 @@ class Column(msgspec.Struct, frozen=True):
     run: str
     host: str
     kernel: str
+    build: str = ""
+    """The version of the kernel, by which columns are put in order."""
+
+    @property
+    def title(self) -> str:
+        """What a person calls the column."""
+        return self.host if self.host == self.build else f"{self.host} {self.build or self.kernel}".strip()
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """One experiment's verdict, or one fact, in every column."""
 
     sort: Sort
     name: str
     cells: list[Value]
+    evidence: list[int] = []
+    """For each column the record of its run with the evidence, counted from 1; 0 where there is none."""
+    known: list[str] = []
+    """For each column the known difference that explains it, in one line; empty where none explains any."""
+    regressed: list[bool] = []
+    """For each column whether it is worse than the first; empty where none is."""
+    claims: list[str] = []
+    explained: str = ""
+    """Where kernels differ by nature, the change that explains it, in one line."""
 
     @property
     def differs(self) -> bool:
         """Whether the columns do not agree."""
         return any(cell != self.cells[0] for cell in self.cells)
 
-    @property
-    def regressed(self) -> bool:
-        """Whether a claim that held in the first column is refuted, or without a verdict, in another."""
-        return (
-            self.sort == "verdict" and self.cells[0] == "passed" and any(cell in _BAD for cell in self.cells)
-        )
+
+class Step(NamedTuple):
+    """What changed from one kernel to the next newer one."""
+
+    older: int
+    """The column, counted from 0."""
+    newer: int
+    rows: list[Row]
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -61,27 +82,97 @@ class Comparison(msgspec.Struct, frozen=True):
         """The rows that got worse since the first column."""
         return [row for row in self.rows if row.regressed]
 
+    @property
+    def steps(self) -> list[Step]:
+        """What changed between consecutive kernels, in the order of their versions."""
+        order = sorted(range(len(self.columns)), key=lambda i: _version(self.columns[i]))
+        pairs = pairwise(order)
+        return [
+            Step(
+                a,
+                b,
+                [row for row in self.rows if ABSENT not in _pair(row, a, b) and row.cells[a] != row.cells[b]],
+            )
+            for a, b in pairs
+        ]
 
-def compare(runs: Sequence[Run]) -> Comparison:
+
+def _version(column: Column) -> tuple[int, ...]:
+    return version(column.build) if column.build else ()
+
+
+def _pair(row: Row, a: int, b: int) -> tuple[Value, Value]:
+    return row.cells[a], row.cells[b]
+
+
+class _Cell(NamedTuple):
+    value: Value
+    evidence: int
+    claims: list[str]
+    known: str
+
+
+NOTHING = Known([], [])
+"""Known by which every difference is new."""
+
+
+def compare(runs: Sequence[Run], knowledge: Known = NOTHING) -> Comparison:
     """Put runs side by side, each host of each run a column, in the order given."""
-    tables: list[tuple[Column, dict[tuple[Sort, str], Value]]] = []
+    columns: list[Column] = []
+    tables: list[dict[tuple[Sort, str], _Cell]] = []
     for run in runs:
-        for name, host in run.hosts.items():
-            records = [record for record in run.records if record.host == name]
-            tables.append((Column(run.id, name, host.kernel), _values(records)))
-    names = dict.fromkeys(name for _, values in tables for name in values)
+        for host in run.hosts.values():
+            columns.append(Column(run.id, host.name, host.kernel, build_of(host)))
+            tables.append(_cells(run, host, knowledge.differences))
+    names = dict.fromkeys(name for table in tables for name in table)
     rows = [
-        Row(sort, name, [values.get((sort, name), ABSENT) for _, values in tables]) for sort, name in names
+        _row(sort, name, [table.get((sort, name)) for table in tables], knowledge) for sort, name in names
     ]
-    return Comparison([column for column, _ in tables], rows)
+    return Comparison(columns, rows)
 
 
-def _values(records: Iterable[Record]) -> dict[tuple[Sort, str], Value]:
-    values: dict[tuple[Sort, str], Value] = {}
-    for record in records:
-        values["verdict", experiment(record)] = record.outcome
-        values.update({("fact", name): value for name, value in record.facts.items()})
-    return values
+def _cells(
+    run: Run, host: HostDescription, differences: Iterable[KnownDifference]
+) -> dict[tuple[Sort, str], _Cell]:
+    """A column: everything that was told of one host."""
+    cells: dict[tuple[Sort, str], _Cell] = {}
+    build = build_of(host)
+    for number, record in enumerate(run.records, 1):
+        if record.host != host.name:
+            continue
+        known = "; ".join(sighting.words for sighting in record.known)
+        cells["verdict", experiment(record)] = _Cell(record.verdict, number, record.claims, known)
+        for name, value in record.facts.items():
+            sighting = match(differences, build, "facts", name, value)
+            cells["fact", name] = _Cell(value, number, record.claims, sighting.words if sighting else "")
+    return cells
+
+
+def _row(sort: Sort, name: str, cells: Sequence[_Cell | None], knowledge: Known) -> Row:
+    values = [ABSENT if cell is None else cell.value for cell in cells]
+    known = [cell.known if cell else "" for cell in cells]
+    worse = [
+        _worse(sort, name, values[0], value) and not why for value, why in zip(values, known, strict=True)
+    ]
+    return Row(
+        sort,
+        name,
+        values,
+        evidence=[cell.evidence if cell else 0 for cell in cells],
+        known=known if any(known) else [],
+        regressed=worse if any(worse) else [],
+        claims=next((cell.claims for cell in cells if cell), []),
+        explained=explained(knowledge.changes, name) if sort == "fact" else "",
+    )
+
+
+def _worse(sort: Sort, name: str, before: Value, now: Value) -> bool:
+    """Whether a claim that held is refuted or without a verdict, or a promise that was kept is broken."""
+    if sort == "verdict":
+        return before == "passed" and now in _BAD
+    if ABSENT in (before, now):
+        return False
+    return promised.kept(name, before) and not promised.kept(name, now)
 
 
 def experiment(record: Record) -> str:

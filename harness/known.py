@@ -225,3 +225,11 @@ def _not_there(run: Run, host: HostDescription, entry: KnownDifference) -> Itera
     seen += [f"{id_} held" for id_ in dict.fromkeys(held) if id_ in entry.claims]
     if seen:
         yield Stale(entry.id, host.name, build_of(host), ", ".join(seen[:3]))
+
+
+def explained(changes: Iterable[Change], fact: str) -> str:
+    """The change that explains why kernels differ in a fact, in one line; empty where none does."""
+    for change in changes:
+        if any(fnmatchcase(fact, pattern) for pattern in change.facts):
+            return f"{change.id}: {change.what} ({change.source})"
+    return ""

@@ -34,7 +34,7 @@ def publish(folder: Path) -> Path:
             heads.append(head)
         except runs.UnreadableRunError as problem:
             heads.append(RunHead(id=other.name, href=f"{other.name}/{runs.FILE}", problem=str(problem)))
-    _write(folder.parent / PAGE, render_index(heads))
+    replace(folder.parent / PAGE, render_index(heads))
     return page
 
 
@@ -45,12 +45,12 @@ def render(folder: Path) -> Path:
         UnreadableRunError: the run can't be read.
         OSError: the page can't be written.
     """
-    _write(folder / PAGE, render_run(runs.read(folder / runs.FILE)))
+    replace(folder / PAGE, render_run(runs.read(folder / runs.FILE)))
     return folder / PAGE
 
 
-def _write(page: Path, content: str) -> None:
-    """Replace a page at once: a reader never sees half of one."""
+def replace(page: Path, content: str) -> None:
+    """Replace a file at once: a reader never sees half of one."""
     half = page.with_name(f".{page.name}.{os.getpid()}")
     try:
         half.write_text(content, encoding="utf-8")

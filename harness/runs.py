@@ -131,8 +131,8 @@ def new_id() -> str:
 
 
 def file_of(folder: Path) -> Path:
-    """The file of a run that a person named by its folder or by the file itself."""
-    return folder if folder.name == FILE else folder / FILE
+    """The file of a run that a person named by its folder or by the file itself, as a baseline is."""
+    return folder if folder.suffix == ".json" and not folder.is_dir() else folder / FILE
 
 
 def read(file: Path) -> Run:

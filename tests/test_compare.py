@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import msgspec
 import pytest
 
+from harness import cli
 from harness.compare import ABSENT, Column, compare
-from harness.evidence import SCHEMA, HostDescription, Outcome, Record, Run, Value
+from harness.evidence import SCHEMA, HostDescription, KnownDifference, Outcome, Record, Run, Sighting, Value
+from harness.known import Change, Known
+from harness.publish import publish
+from harness.report import comparison_page, text_table
+from harness.runs import RunWriter
 
 
 def run_of(
@@ -37,7 +46,10 @@ def test_each_host_of_each_run_is_a_column() -> None:
     """The columns are the hosts of the runs, in the order in which the runs were named."""
     comparison = compare([run_of("b", "6.1", {}), run_of("a", "5.10", {})])
 
-    assert comparison.columns == [Column("b", "stage", "6.1"), Column("a", "stage", "5.10")]
+    assert comparison.columns == [
+        Column("b", "stage", "6.1", "6.1"),
+        Column("a", "stage", "5.10", "5.10"),
+    ]
 
 
 def test_host_is_no_part_of_an_experiments_name() -> None:
@@ -87,3 +99,136 @@ def test_what_is_missing_in_a_run_is_absent() -> None:
     comparison = compare([run_of("a", "1", {"t": "passed"}), run_of("b", "2", {})])
 
     assert [row.cells for row in comparison.differing] == [["passed", ABSENT]]
+
+
+ODD = KnownDifference(
+    id="odd",
+    what="Odd.",
+    seen=["6.2.1"],
+    not_seen=["6.1.5"],
+    source="s",
+    script="x",
+    facts={"uts.x_longest": 65},
+)
+NEW_CALL = Change(id="new call", what="There is a call.", source="its page", facts=["f.*"])
+KNOWN = Known([ODD], [NEW_CALL])
+
+
+def kernels() -> list[Run]:
+    """Three kernels, the newest named first: one fact came with 6.2.1, another deviates there."""
+    told: dict[str, dict[str, Value]] = {
+        "6.3.1": {"f.call": "ok", "uts.x_longest": 64},
+        "6.1.5": {"f.call": "ENOSYS", "uts.x_longest": 64},
+        "6.2.1": {"f.call": "ok", "uts.x_longest": 65},
+    }
+    return [run_of(f"run-{kernel}", kernel, {"t": "passed"}, facts) for kernel, facts in told.items()]
+
+
+def test_changes_are_between_consecutive_kernels() -> None:
+    """Whatever the order of the columns, a change lies between a kernel and the next newer one."""
+    comparison = compare(kernels())
+
+    assert [(step.older, step.newer, [row.name for row in step.rows]) for step in comparison.steps] == [
+        (1, 2, ["f.call", "uts.x_longest"]),
+        (2, 0, ["uts.x_longest"]),
+    ]
+
+
+def test_broken_promise_is_a_regression() -> None:
+    """A fact that was as promised and is not any more got worse, unless the difference is known."""
+    before, now = (
+        run_of(name, "6.2.1", {"t": "passed"}, {"uts.x_longest": n}) for name, n in (("a", 64), ("b", 65))
+    )
+
+    assert [row.name for row in compare([before, now]).regressions] == ["uts.x_longest"]
+    assert not compare([now, before]).regressions
+    (row,) = compare([before, now], KNOWN).differing
+    assert row.known[1].startswith("odd, ")
+    assert not row.regressed
+
+
+def test_changed_fact_without_a_promise_is_no_regression() -> None:
+    """What documents leave open may change; the change of the kernel that explains it is named."""
+    comparison = compare(kernels()[1:], KNOWN)
+
+    row = next(row for row in comparison.differing if row.name == "f.call")
+    assert not row.regressed
+    assert row.explained == "new call: There is a call. (its page)"
+
+
+def test_known_refutation_is_no_regression() -> None:
+    """A claim that is refuted by a known difference alone has not regressed."""
+    refuted = run_of("b", "6.2.1", {"t": "failed"})
+    sighting = Sighting(id="odd", name="f", value=1, words="odd, not fixed")
+    refuted.records[0] = msgspec.structs.replace(refuted.records[0], known=[sighting])
+
+    (row,) = compare([run_of("a", "6.1.5", {"t": "passed"}), refuted]).differing
+    assert (row.cells, row.regressed) == (["passed", "known"], [])
+
+
+def test_terminal_names_changes_and_what_explains_them() -> None:
+    """The table is followed by what changed from kernel to kernel, and why."""
+    shown = text_table(compare(kernels(), KNOWN), everything=False, width=200)
+
+    assert (
+        "between 6.1.5 and 6.2.1: 2 changed\n  f.call: ENOSYS → ok\n    new call: There is a call." in shown
+    )
+    assert "  uts.x_longest: 64 → 65\n    known: odd, " in shown
+
+
+def test_every_cell_leads_to_its_evidence() -> None:
+    """On the page each value is a link to the record of its own run; no row is there that does not differ."""
+    page = comparison_page(compare(kernels(), KNOWN), "T", ["a/index.html", "b/index.html", ""])
+
+    assert 'href="./a/index.html#e1">ok</a>' in page
+    assert 'href="./b/index.html#e1">ENOSYS</a>' in page
+    assert "between 6.1.5 and 6.2.1" in page
+    assert 'class="changed known" title="known: odd, ' in page
+    assert "<code>t</code>" not in page
+
+
+def stored(folder: Path, run: Run) -> Path:
+    """The run on disk, with its page."""
+    writer = RunWriter(folder, msgspec.structs.replace(run, records=[]))
+    for host in run.hosts.values():
+        writer.describe_host(host)
+    for record in run.records:
+        writer.append(record)
+    writer.finish("", 0)
+    publish(writer.folder)
+    return writer.folder
+
+
+@pytest.mark.parametrize("form", ["text", "html", "json", "ktap", "junit", "kcidb"])
+def test_command_writes_every_form(tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each form goes to the terminal or a file; the exit status tells of a regression and of nothing else."""
+    good = stored(tmp_path, run_of("a", "6.1", {"t": "passed"}))
+    bad = stored(tmp_path, run_of("b", "6.1", {"t": "failed"}))
+
+    assert cli.main(["compare", str(good), str(bad), f"--format={form}"]) == 1
+    shown = capsys.readouterr().out
+    assert cli.main(["compare", str(bad), str(good), f"--format={form}", f"--output={tmp_path / 'out'}"]) == 0
+    assert shown
+    assert (tmp_path / "out").stat().st_size
+
+
+def test_page_links_to_runs_from_where_it_is_written(tmp_path: Path) -> None:
+    """The links to evidence are relative to the file's own folder."""
+    runs = [stored(tmp_path / "reports", each) for each in kernels()[:2]]
+    (tmp_path / "elsewhere").mkdir()
+
+    cli.main(
+        ["compare", *map(str, runs), "--format=html", f"--output={tmp_path / 'elsewhere' / 'page.html'}"]
+    )
+
+    page = (tmp_path / "elsewhere" / "page.html").read_text()
+    assert 'href="./../reports/run-6.1.5/index.html#e1"' in page
+
+
+def test_json_names_the_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Programs get columns, differing rows and the changes between consecutive kernels."""
+    cli.main(["compare", *(str(stored(tmp_path, each)) for each in kernels()), "--json"])
+
+    told = json.loads(capsys.readouterr().out)
+    assert [column["build"] for column in told["columns"]] == ["6.3.1", "6.1.5", "6.2.1"]
+    assert told["steps"][0] == {"older": 1, "newer": 2, "rows": ["f.call", "uts.x_longest"]}

@@ -13,6 +13,7 @@ import pytest
 from harness import claims, hosts, isolators
 from harness.hosts.base import DEFAULT_WAIT
 from harness.hosts.place import HerePlace
+from harness.plugin import conclusion
 from harness.plugin.places import Spreading, add_options, configure, in_order_of_hosts, places
 from harness.plugin.recorder import Recorder, RecordTaker, claims_of
 
@@ -55,6 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where experiments act: on a disposable stage, or on this very machine (for throw-away VMs)",
     )
     add_options(group)
+    conclusion.add_options(group)
     group.addoption(
         "--claim", metavar="ID", action="append", help="run only the experiments of this claim (repeatable)"
     )
@@ -90,6 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
             "--hosts: other machines can't be hosts yet; leave it out, or run the lab there"
         )
     configure(config)
+    conclusion.configure(config)
     config.pluginmanager.register(Spreading(), "nslab-spreading")
     config.pluginmanager.register(RecordTaker(), "nslab-record-taker")
     if config.getoption("--stage") == "machine" and config.getoption("numprocesses", None):

@@ -17,6 +17,7 @@ from harness.evidence import SCHEMA, HostDescription, Outcome, Record, Run
 from harness.hosts.place import Place
 from harness.isolators import ISOLATORS
 from harness.notebook import Notebook, now, printable
+from harness.plugin.conclusion import Conclusion
 from harness.plugin.explain import explain
 from harness.plugin.outcomes import broke
 from harness.plugin.places import host_in, places
@@ -224,7 +225,8 @@ class Recorder:
             return
         try:
             if exitstatus != pytest.ExitCode.INTERRUPTED:
-                self._writer.finish(now(), int(exitstatus))
+                self._conclude(session)
+                self._writer.finish(now(), int(session.exitstatus))
             page = publish.publish(self._writer.folder)
         except (LabError, runs.UnreadableRunError) as error:
             self._refuse(session, str(error))
@@ -232,6 +234,15 @@ class Recorder:
             self._refuse(session, f"cannot write the page: {error.strerror}")
         else:
             self._say(f"report: {shlex.quote(str(page))}")
+
+    def _conclude(self, session: pytest.Session) -> None:
+        """Tell what is known, stale or other than before; a regression is a failure of the session."""
+        assert self._writer is not None
+        found = Conclusion(self._config, runs.read(self._writer.folder / runs.FILE))
+        for line in found.lines:
+            self._say(line)
+        if found.regressed and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _refuse(self, session: pytest.Session, why: str) -> None:
         """Say why there is no page; a session without one has not succeeded."""

@@ -12,6 +12,8 @@ import jinja2
 from markupsafe import Markup
 
 from harness.report import chapters, moments, verdicts
+from harness.report.comparison import MOST_ROWS as MOST_COMPARED
+from harness.report.comparison import groups, named, reasons, shown_rows
 from harness.report.matrix import matrix
 from harness.report.picture import picture
 from harness.report.seen import facts_text, seen, value_text
@@ -22,6 +24,7 @@ from harness.report.transcript import sessions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from harness.compare import Comparison
     from harness.evidence import Run
     from harness.report.heads import RunHead
 
@@ -66,6 +69,28 @@ def index_page(heads: Sequence[RunHead]) -> str:
     """The page that leads to all runs, the newest first."""
     newest = sorted(heads, key=lambda head: (head.started, head.id), reverse=True)
     return _templates().get_template("index.html").render(heads=newest)
+
+
+def comparison_page(
+    comparison: Comparison, title: str, pages: Sequence[str], *, everything: bool = False, back: str = ""
+) -> str:
+    """Runs side by side; ``pages`` are the columns' pages of evidence, relative to this one or empty."""
+    rows = shown_rows(comparison, everything=everything)
+    return (
+        _templates()
+        .get_template("comparison.html")
+        .render(
+            comparison=comparison,
+            title=title,
+            rows=rows,
+            groups=groups(rows, [_path(page) if page else "" for page in pages]),
+            named=named,
+            reasons=reasons,
+            everything=everything,
+            back=back,
+            most=MOST_COMPARED,
+        )
+    )
 
 
 @cache
