@@ -24,6 +24,10 @@ class UnmetNeedError(Exception):
     """Something that the user can provide is missing; the message names it and the remedy in one line."""
 
 
+class HostLacksError(UnmetNeedError):
+    """One host lacks what an experiment needs, which is skipped there; the reason names the remedy."""
+
+
 def tail(output: str, limit: int = 400) -> str:
     """The end of an output, quoted, short enough for one message."""
     if not output:

@@ -26,7 +26,8 @@ class Isolate:
     def __init__(self, host: LabHost, isolator: Isolator) -> None:
         """Carry the isolator's programs to the host."""
         self.host, self.isolator = host, isolator
-        self._directory = host.carry(isolator.name, isolator.programs(host.python))
+        python = host.python if isolator.needs_python else ""
+        self._directory = host.carry(isolator.name, isolator.programs(python, host.architecture))
 
     def __call__(self, wanted: str | Iterable[Kind] = ()) -> Shell:
         """Start a shell and write down the processes as they then stand."""

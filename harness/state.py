@@ -39,6 +39,19 @@ _IPC_WORDS = {"msg": "message queue", "sem": "semaphore array", "shm": "shared m
 _IPC_COLUMNS = {"msg": "msqid", "sem": "semid", "shm": "shmid"}
 
 
+def listed_ipc(kind: str, text: str) -> list[tuple[Ipc, int | None]]:
+    """The objects in a file of ``/proc/sysvipc``, with the PID of the creator where there is one to it."""
+    lines = text.splitlines()
+    rows = [dict(zip(lines[0].split(), line.split(), strict=False)) for line in lines[1:]]
+    return [
+        (
+            Ipc(kind, int(row[_IPC_COLUMNS[kind]]), int(row["key"])),
+            int(row["cpid"]) if kind == "shm" else None,
+        )
+        for row in rows
+    ]
+
+
 class State(NamedTuple):
     """The machine as it was at one moment."""
 
@@ -105,16 +118,14 @@ class Machine:
     def _ipc(self) -> Iterator[Ipc]:
         for kind in _IPC_WORDS:
             try:
-                lines = self._read(f"sysvipc/{kind}").splitlines()
+                listed = listed_ipc(kind, self._read(f"sysvipc/{kind}"))
             except FileNotFoundError:
                 # A kernel without System V IPC.
                 return
-            for line in lines[1:]:
-                fields = dict(zip(lines[0].split(), line.split(), strict=False))
+            for object_, creator in listed:
                 # Desktop programs make and drop segments all the time; those have a living creator.
-                if kind == "shm" and self._is_foreign(int(fields["cpid"])):
-                    continue
-                yield Ipc(kind, int(fields[_IPC_COLUMNS[kind]]), int(fields["key"]))
+                if creator is None or not self._is_foreign(creator):
+                    yield object_
 
     def _is_foreign(self, pid: int) -> bool:
         """Whether a living process that this session did not start has this PID."""

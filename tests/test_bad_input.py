@@ -27,7 +27,6 @@ REFUSALS = {
     "a wait that is no number": (["--wait=nan"], "--wait=nan: expected a number of seconds above 0"),
     "a wait without end": (["--wait=inf"], "--wait=inf: expected a number of seconds above 0"),
     "a wait that is a word": (["--wait=long"], "invalid float value: 'long'"),
-    "other hosts": (["--hosts=ssh://vm1"], "--hosts: other machines can't be hosts yet"),
     "unknown claim": (["--claim=uts-99"], "--claim uts-99: no such claim; there are uts-1, "),
     "unknown claim for workers": (["--claim=uts-99", "-n2"], "--claim uts-99: no such claim"),
     "a claim that nothing here tests": (["--claim=uts-1"], "--claim uts-1: no collected experiment tests it"),

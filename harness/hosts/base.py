@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import select
 import signal
 import subprocess
@@ -114,6 +115,8 @@ class LabHost(testinfra.host.Host):
     user = "root" if os.geteuid() == 0 else f"uid {os.geteuid()}, root in a user namespace of its own"
     """Who the commands on the host are, in the words of a report."""
     scratch = ""
+    architecture = platform.machine()
+    """As ``uname -m`` tells it."""
     python = str(Path(sys.executable).resolve())
 
     def __init__(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
-import tarfile
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -21,6 +19,7 @@ from harness.kernels.vm import GuestError, Vm
 from harness.notebook import Notebook
 from harness.ssh.channel import ConnectionLostError
 from harness.ssh.connection import Connection, exports, shell_line
+from harness.ssh.files import packed
 
 _CARRIED = "/run/nslab"
 """Where programs are put in a guest; they stay as long as it lives."""
@@ -112,7 +111,7 @@ class Guest(LabHost):
             return target
         unpack = f"mkdir -p {target} && tar -x -C {target}"
         try:
-            done = connection(self._vm).feed(unpack, self.wait, _packed(files))
+            done = connection(self._vm).feed(unpack, self.wait, packed(files))
         except subprocess.TimeoutExpired:
             raise self._vm.broken(f"{folder} could not be carried there in {self.wait:g} s") from None
         if done.returncode != 0:
@@ -127,23 +126,6 @@ class Guest(LabHost):
         for shell in self.shells:
             shell.close()
         self._place.take_back(self._vm, self.wait)
-
-
-def _packed(files: Mapping[str, bytes]) -> bytes:
-    """A tar of executable files in which equal contents are links of one file."""
-    first: dict[int, str] = {}
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.mode = 0o755
-            if id(content) in first:
-                member.type, member.linkname = tarfile.LNKTYPE, first[id(content)]
-                tar.addfile(member)
-                continue
-            member.size, first[id(content)] = len(content), name
-            tar.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
 
 
 class GuestPlace:

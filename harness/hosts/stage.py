@@ -71,32 +71,16 @@ class Stage(LabHost):
         except BaseException:
             self.drop()
             raise
-        user = ["--user", "--preserve-credentials"] if rootless else []
-        super().__init__(notebook, wait, ["nsenter", "--target", str(self.pid), *_NAMESPACES, *user, "--"])
+        super().__init__(notebook, wait, entering(self.pid, rootless=rootless))
 
     def _await_ready(self, wait: float) -> int:
         """The machine's PID of the stage's PID 1, once that is the ``cat`` that holds the stage."""
-        line = self._next_line(wait)
-        # The shell that set the stage up still has to become cat: cat it is when the line comes back.
-        if not (line and self._echoes(wait)):
+        pid = first_process(self._holder, wait)
+        if pid is None:
             assert self._holder.stderr is not None
             said = self._holder.stderr.read().decode("utf-8", "backslashreplace").strip()
             raise UnmetNeedError(f"the stage cannot be made: {said or 'it ended at once'}; {find_obstacle()}")
-        return int(line)
-
-    def _echoes(self, wait: float) -> bool:
-        assert self._holder.stdin is not None
-        try:
-            self._holder.stdin.write(b"up\n")
-        except BrokenPipeError:
-            return False
-        return self._next_line(wait) == b"up\n"
-
-    def _next_line(self, wait: float) -> bytes:
-        assert self._holder.stdout is not None
-        if not readable(self._holder.stdout.fileno(), wait):
-            raise WaitExpiredError("the stage to be ready", wait, "")
-        return self._holder.stdout.readline()
+        return pid
 
     def must_be_up(self, grace: float = 0.0) -> None:
         """Raise LabError where PID 1 has ended: its number may be another process's by now.
@@ -157,16 +141,54 @@ class Stage(LabHost):
             self._holder.wait()
 
 
+def making(more: Sequence[str]) -> list[str]:
+    """The command line that makes a stage, with ``more`` options for unshare(1), and then holds it."""
+    unshare = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "--propagation", "private", *more]
+    return [*unshare, "sh", "-c", _SET_UP]
+
+
+def entering(pid: int, *, rootless: bool) -> list[str]:
+    """The prefix of a command line that runs on the stage whose PID 1 is ``pid``."""
+    user = ["--user", "--preserve-credentials"] if rootless else []
+    return ["nsenter", "--target", str(pid), *_NAMESPACES, *user, "--"]
+
+
+def first_process(holder: subprocess.Popen[bytes], wait: float) -> int | None:
+    """The PID of a stage's PID 1 where it is made, once that is the ``cat`` that holds it; None if it ended.
+
+    Raises:
+        WaitExpiredError: neither in time.
+    """
+    line = _next_line(holder, wait)
+    # The shell that set the stage up still has to become cat: cat it is when the line comes back.
+    return int(line) if line.strip().isdigit() and _echoes(holder, wait) else None
+
+
+def _echoes(holder: subprocess.Popen[bytes], wait: float) -> bool:
+    assert holder.stdin is not None
+    try:
+        holder.stdin.write(b"up\n")
+    except BrokenPipeError:
+        return False
+    return _next_line(holder, wait) == b"up\n"
+
+
+def _next_line(holder: subprocess.Popen[bytes], wait: float) -> bytes:
+    assert holder.stdout is not None
+    if not readable(holder.stdout.fileno(), wait):
+        raise WaitExpiredError("the stage to be ready", wait, "")
+    return holder.stdout.readline()
+
+
 def _start(more: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start what holds a stage, with ``more`` options for unshare(1).
 
     Raises:
         UnmetNeedError: it can't be started; names the system's reason.
     """
-    options = [*_NAMESPACES, "--fork", "--kill-child", "--propagation", "private", *more]
     try:
         return subprocess.Popen(
-            [*DYING_WITH_US, "unshare", *options, "sh", "-c", _SET_UP],
+            [*DYING_WITH_US, *making(more)],
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import TYPE_CHECKING, Protocol
 
 from harness.namespaces import PROGRAMS, Kind
@@ -9,6 +10,9 @@ from harness.private import Progress as Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+MACHINE = platform.machine()
+"""This machine's architecture."""
 
 PROGRAM_NAMES = (*PROGRAMS, "isolate")
 """The names under which the Go program and the port are installed."""
@@ -34,10 +38,17 @@ class Isolator(Protocol):
     def version(self) -> str:
         """What the run's record says of it, such as ``go1.27.3``; known once it is prepared."""
 
-    def programs(self, python: str) -> dict[str, bytes]:
+    needs_python: bool
+    """Whether its programs are run by the host's Python."""
+
+    def programs(self, python: str, architecture: str = MACHINE) -> dict[str, bytes]:
         """File name → content of what a host must have, executable and in one directory.
 
-        ``python`` is the absolute path of the interpreter on that host.
+        ``python`` is the absolute path of the interpreter on that host; empty where it has none, and only
+        for an isolator that needs none. ``architecture`` is the host's, as ``uname -m`` tells it.
+
+        Raises:
+            harness.errors.HostLacksError: there are no programs for such a host.
         """
 
     def command(self, directory: str, namespaces: Iterable[Kind], argv: Sequence[str] = ()) -> list[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import private
-from harness.errors import LabError
+from harness.errors import HostLacksError, LabError
+from harness.isolators.base import MACHINE
 from harness.programs import run_apart
 
 if TYPE_CHECKING:
@@ -20,19 +20,35 @@ if TYPE_CHECKING:
     from harness.isolators.base import Progress
     from harness.isolators.toolchain import Toolchain
 
+_GOARCH = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "i686": "386",
+    "armv7l": "arm",
+    "loongarch64": "loong64",
+    "ppc64le": "ppc64le",
+    "riscv64": "riscv64",
+    "s390x": "s390x",
+}
+"""``uname -m`` to Go's names of architectures (``go tool dist list``)."""
+
 _TIMEOUT = 600
 """Seconds after which a build counts as hung."""
 
 
-def built(sources: Mapping[str, bytes], toolchain: Toolchain, progress: Progress) -> bytes:
+def built(
+    sources: Mapping[str, bytes], toolchain: Toolchain, progress: Progress, architecture: str = MACHINE
+) -> bytes:
     """The static binary of a Go program of these files, from the cache if an earlier session built it.
 
     Raises:
+        HostLacksError: Go builds nothing for that architecture.
         UnmetNeedError: the cache directory is not the user's alone.
         LabError: the build failed.
     """
+    target = _target(architecture)
     cache = private.folder("go")
-    key = hashlib.sha256(f"{toolchain.version} {platform.machine()}\n".encode())
+    key = hashlib.sha256(f"{toolchain.version} {architecture}\n".encode())
     for name, content in sorted(sources.items()):
         key.update(b"%b %d\n%b" % (name.encode(), len(content), content))
     kept = cache / key.hexdigest()
@@ -40,11 +56,29 @@ def built(sources: Mapping[str, bytes], toolchain: Toolchain, progress: Progress
         with private.locked(cache / "go isolator", progress):
             # Another session may have built it while this one waited for the lock.
             if not private.trusted(kept):
-                _build(sources, toolchain, kept, progress)
+                _build(sources, toolchain, kept, progress, target)
     return kept.read_bytes()
 
 
-def _build(sources: Mapping[str, bytes], toolchain: Toolchain, kept: Path, progress: Progress) -> None:
+def _target(architecture: str) -> dict[str, str]:
+    """What makes Go build for an architecture; nothing where that is this machine's."""
+    if architecture == MACHINE:
+        return {}
+    if architecture not in _GOARCH:
+        raise HostLacksError(
+            f"go isolator: no build for a host of architecture {architecture!r}; "
+            "choose --isolator=python,unshare"
+        )
+    return {"GOOS": "linux", "GOARCH": _GOARCH[architecture]}
+
+
+def _build(
+    sources: Mapping[str, bytes],
+    toolchain: Toolchain,
+    kept: Path,
+    progress: Progress,
+    target: Mapping[str, str],
+) -> None:
     """Compile in a scratch directory beside ``kept``, then move the result into place in one step."""
     for stale in kept.parent.glob("build-*"):
         # The lock is ours, so this is what a killed session left.
@@ -54,7 +88,7 @@ def _build(sources: Mapping[str, bytes], toolchain: Toolchain, kept: Path, progr
         with tempfile.TemporaryDirectory(prefix="build-", dir=kept.parent) as scratch:
             for name, content in sources.items():
                 Path(scratch, name).write_bytes(content)
-            _compile(toolchain, Path(scratch), [*sources])
+            _compile(toolchain, Path(scratch), [*sources], target)
             binary = Path(scratch, "isolate")
             binary.chmod(0o700)
             binary.replace(kept)
@@ -62,7 +96,8 @@ def _build(sources: Mapping[str, bytes], toolchain: Toolchain, kept: Path, progr
         raise LabError(f"the go isolator could not be built in {kept.parent}: {error}") from error
 
 
-def _compile(toolchain: Toolchain, scratch: Path, files: Sequence[str]) -> None:
+def _compile(toolchain: Toolchain, scratch: Path, files: Sequence[str], target: Mapping[str, str]) -> None:
+    environment = {**_environment(scratch), **target}
     command = [
         str(toolchain.go),
         "build",
@@ -74,7 +109,7 @@ def _compile(toolchain: Toolchain, scratch: Path, files: Sequence[str]) -> None:
         "isolate",
     ]
     with (scratch / "log").open("w+b") as log:
-        status = run_apart([*command, *files], _TIMEOUT, cwd=scratch, output=log, env=_environment(scratch))
+        status = run_apart([*command, *files], _TIMEOUT, cwd=scratch, output=log, env=environment)
         log.seek(0)
         said = log.read().decode(errors="replace")
     if status != 0:

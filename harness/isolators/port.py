@@ -14,7 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from harness.errors import UnmetNeedError
-from harness.isolators.base import PROGRAM_NAMES, Progress, program_command, silent
+from harness.isolators.base import MACHINE, PROGRAM_NAMES, Progress, program_command, silent
 from harness.isolators.isolate import SPAWN
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Port:
     """The port, run by the host's own Python interpreter."""
 
     name = "python"
+    needs_python = True
 
     def prepare(self, progress: Progress = silent) -> None:
         """Nothing to do: the source is carried as it is."""
@@ -41,7 +42,7 @@ class Port:
         """The controller's interpreter, such as ``port on Python 3.11.7``; a remote host's may differ."""
         return f"port on Python {platform.python_version()}"
 
-    def programs(self, python: str) -> dict[str, bytes]:
+    def programs(self, python: str, architecture: str = MACHINE) -> dict[str, bytes]:
         """The source under each name, after a line that starts that interpreter; the library's archive."""
         source = resources.files("harness.isolators").joinpath("isolate.py").read_bytes()
         content = launcher(python).encode() + source

@@ -8,7 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from harness.errors import UnmetNeedError
-from harness.isolators.base import Progress, options, silent
+from harness.isolators.base import MACHINE, Progress, options, silent
 from harness.namespaces import Kind
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Unshare:
     """
 
     name = "unshare"
+    needs_python = False
 
     def __init__(self) -> None:
         """Know nothing yet of the machine's unshare."""
@@ -39,7 +40,7 @@ class Unshare:
         """The controller's version, such as ``util-linux 2.38.1``."""
         return self._version
 
-    def programs(self, python: str) -> dict[str, bytes]:
+    def programs(self, python: str, architecture: str = MACHINE) -> dict[str, bytes]:
         """Nothing: every host has its own."""
         return {}
 

@@ -87,10 +87,6 @@ def pytest_configure(config: pytest.Config) -> None:
     # Here and not only after the collection, which xdist's workers do: their refusals arrive as tracebacks.
     for claim in set(config.getoption("--claim") or []) - claims.read().keys():
         raise pytest.UsageError(f"--claim {claim}: no such claim; there are {', '.join(claims.read())}")
-    if config.getoption("--hosts", None):
-        raise pytest.UsageError(
-            "--hosts: other machines can't be hosts yet; leave it out, or run the lab there"
-        )
     configure(config)
     conclusion.configure(config)
     config.pluginmanager.register(Spreading(), "nslab-spreading")

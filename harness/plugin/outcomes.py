@@ -6,15 +6,21 @@ from collections.abc import Generator
 
 import pytest
 
-from harness.errors import LabError
+from harness.errors import HostLacksError, LabError
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note on the report whether the harness or the machine broke in the middle of an experiment."""
+    """Note on the report whether the harness or the machine broke in the middle of an experiment.
+
+    An experiment for which its host lacks something is skipped.
+    """
     report = yield
+    if call.excinfo is not None and call.excinfo.errisinstance(HostLacksError):
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {call.excinfo.value}")
     if call.when == "call" and call.excinfo is not None and call.excinfo.errisinstance(LabError):
         report.nslab_broke = True  # type: ignore[attr-defined]  # xdist carries such attributes along
     return report

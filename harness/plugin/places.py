@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,13 +13,16 @@ from harness import hosts
 from harness.errors import LabError, UnmetNeedError
 from harness.hosts.guest import GuestPlace
 from harness.hosts.place import HerePlace, Place
+from harness.hosts.ssh import SshPlace
 from harness.kernels import qemu
 from harness.kernels.choice import Choice, choose
+from harness.plugin.machines import Machines, asked_for, hand_over
 
 LOCAL = "local"
 """The kernel of this machine, among those of ``--kernels``."""
 
 _PLACES = pytest.StashKey[dict[str, Place]]()
+_MACHINES = pytest.StashKey[Machines]()
 _CHOICES = pytest.StashKey[list[Choice]]()
 _HANDED = "nslab_kernels"
 
@@ -56,13 +60,25 @@ def configure(config: pytest.Config) -> None:
         choices = _chosen(config, guests) if guests else []
     except (UnmetNeedError, LabError) as error:
         raise pytest.UsageError(f"--kernels={config.getoption('--kernels')}: {error}") from error
-    config.stash[_CHOICES] = choices
+    machines = asked_for(config)
+    config.stash[_CHOICES], config.stash[_MACHINES] = choices, machines
     found: list[Place] = [GuestPlace(choice) for choice in choices]
-    if LOCAL in asked or not asked:
+    found += _by_ssh(config, machines)
+    if LOCAL in asked or any(target.name == LOCAL for target in machines.targets) or not found:
         found.append(HerePlace(hosts.HOSTS, config.getoption("--stage"), config.getoption("--wait")))
     config.stash[_PLACES] = {place.name: place for place in found}
     for place in found:
         config.add_cleanup(place.close)
+
+
+def _by_ssh(config: pytest.Config, machines: Machines) -> list[Place]:
+    others = [target for target in machines.targets if target.name != LOCAL]
+    if others and config.getoption("--stage") == "machine":
+        raise pytest.UsageError(
+            "--stage=machine with --hosts: on other machines experiments act on a stage; leave one out"
+        )
+    folder, wait = Path(machines.folder), config.getoption("--wait")
+    return [SshPlace(target, folder, number, wait) for number, target in enumerate(others)]
 
 
 def _chosen(config: pytest.Config, guests: list[str]) -> list[Choice]:
@@ -105,18 +121,21 @@ class Spreading:
     def pytest_configure_node(self, node: Any) -> None:
         """Hand the kernels to a worker, which then need not look for them."""
         node.workerinput[_HANDED] = msgspec.json.encode(node.config.stash[_CHOICES])
+        node.workerinput.update(hand_over(node.config.stash[_MACHINES]))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
-        """Keep a guest's experiments in one worker, where guests are asked for."""
-        if not config.stash[_CHOICES] or config.getoption("dist") not in ("load", "no"):
+        """Keep a host's experiments in one worker, where guests or other machines are asked for."""
+        if not (config.stash[_CHOICES] or config.stash[_MACHINES].targets) or config.getoption(
+            "dist"
+        ) not in ("load", "no"):
             return None
         from xdist.scheduler import LoadScopeScheduling
 
         names, workers = list(places(config)), len(config.getoption("tx") or ())
 
         class ByHost(LoadScopeScheduling):
-            """One worker for each guest; for each guest and file where there are workers to spare."""
+            """One worker for each host; for each host and file where there are workers to spare."""
 
             def _split_scope(self, nodeid: str) -> str:
                 return scope(nodeid, names, spare=workers > len(names))
@@ -134,5 +153,7 @@ def scope(nodeid: str, names: list[str], *, spare: bool) -> str:
 
 def host_in(nodeid: str, names: list[str]) -> str:
     """The host that a test's id names; empty where it names none."""
-    found = re.search(rf"\[({'|'.join(map(re.escape, names))})[-\]]", nodeid)
+    # The longest first: a host's name may be the beginning of another one's.
+    words = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    found = re.search(rf"\[({words})[-\]]", nodeid)
     return found[1] if found else ""

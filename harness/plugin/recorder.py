@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,12 +16,16 @@ from harness import __version__, claims, known, publish, runs
 from harness.errors import HostLostError, LabError, UnmetNeedError
 from harness.evidence import SCHEMA, HostDescription, Outcome, Record, Run
 from harness.hosts.place import Place
+from harness.hosts.ssh import SshPlace
 from harness.isolators import ISOLATORS
 from harness.notebook import Notebook, now, printable
 from harness.plugin.conclusion import Conclusion
 from harness.plugin.explain import explain
 from harness.plugin.outcomes import broke
 from harness.plugin.places import host_in, places
+
+_AT_ONCE = 32
+"""Machines that are connected to at once."""
 
 NOTEBOOK = pytest.StashKey[Notebook]()
 KNOWN = "known: "
@@ -139,19 +144,30 @@ class Recorder:
             return
         try:
             versions = {name: self._prepare(name) for name in self._isolators}
-            found = [self._describe(place) for place in places(self._config).values()]
+            found = [*self._describe(places(self._config).values())]
             self._open(found, versions)
         except (UnmetNeedError, LabError) as error:
             raise pytest.UsageError(str(error)) from error
 
-    def _describe(self, place: Place) -> HostDescription:
-        """Prepare a place; what breaks there is told now, and again by each of its experiments."""
-        self._say(place.notice)
-        try:
-            place.prepare(self._say)
-        except HostLostError as error:
-            self._say(str(error))
-        return place.describe()
+    def _describe(self, found: Collection[Place]) -> Iterator[HostDescription]:
+        """Prepare the places; what breaks there is told now, and again by each of its experiments."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            # Of hundreds of machines, each that can't be reached costs the time of a connection.
+            reached = {
+                place.name: pool.submit(place.prepare, self._say)
+                for place in found
+                if isinstance(place, SshPlace)
+            }
+            for place in found:
+                self._say(place.notice)
+                try:
+                    if place.name in reached:
+                        reached[place.name].result()
+                    else:
+                        place.prepare(self._say)
+                except HostLostError as error:
+                    self._say(str(error))
+                yield place.describe()
 
     def _open(self, described: list[HostDescription], versions: dict[str, str]) -> None:
         run = Run(

@@ -14,6 +14,9 @@ from harness.ssh.channel import Channel, ConnectionLostError
 _LINES = 3
 """How many of the last lines of what ssh said an error shows."""
 
+_GRACE = 2.0
+"""Seconds that ssh is given to say itself that a connection failed, or to end when it was lost."""
+
 _HOST = "shared"
 """What the clients of a connection call its other end: it is the socket that leads there."""
 
@@ -21,7 +24,9 @@ _HOST = "shared"
 class Connection:
     """One shared connection; its socket is never used for another one."""
 
-    def __init__(self, arguments: Sequence[str], folder: Path, wait: float, called: str) -> None:
+    def __init__(
+        self, arguments: Sequence[str], folder: Path, wait: float, called: str, shell: str = "exec sh"
+    ) -> None:
         """Connect.
 
         Args:
@@ -29,12 +34,13 @@ class Connection:
             folder: where the socket of the connection lies; nobody else's, and its path is short.
             wait: the seconds that this may take.
             called: the host in the words of a message, such as ``the guest``.
+            shell: the command there that becomes the shell that stays.
 
         Raises:
             ConnectionLostError: no connection in time.
         """
         self._socket = folder / "ssh"
-        self._called = called
+        self._called, self._shell = called, shell
         self._channel: Channel | None = None
         options = {
             "BatchMode": "yes",
@@ -59,11 +65,10 @@ class Connection:
     def _await_connected(self, wait: float) -> None:
         assert self._master.stdout is not None
         assert self._master.stderr is not None
-        if not readable(self._master.stdout.fileno(), wait):
+        if not readable(self._master.stdout.fileno(), wait + _GRACE):
             raise ConnectionLostError(f"waited {wait:g} s for {self._called}'s sshd; nothing came")
         if not self._master.stdout.readline():
-            said = self._master.stderr.read().decode("utf-8", "backslashreplace")
-            raise ConnectionLostError(f"{self._called}'s sshd can't be reached: {in_one_line(said)}")
+            raise ConnectionLostError(f"{self._called} can't be reached: {self.last_words()}")
 
     def _options(self, **options: str) -> list[str]:
         shared = {"LogLevel": "ERROR", "ControlPath": str(self._socket), **options}
@@ -76,6 +81,21 @@ class Connection:
     def lost(self) -> bool:
         """Whether the connection has ended."""
         return self._master.poll() is not None
+
+    def last_words(self) -> str:
+        """What ssh said when the connection ended, in one line; empty while it has not."""
+        if not self.lost_within(_GRACE):
+            return ""
+        assert self._master.stderr is not None
+        return in_one_line(self._master.stderr.read().decode("utf-8", "backslashreplace"))
+
+    def lost_within(self, seconds: float) -> bool:
+        """Whether the connection has ended, or does so in time."""
+        try:
+            self._master.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def command(self, shell_command: str, *, terminal: bool = False) -> list[str]:
         """The command line on this machine that runs a shell's command on the host."""
@@ -90,7 +110,7 @@ class Connection:
             subprocess.TimeoutExpired: it did not end in time.
             ConnectionLostError: the host is gone, or that shell.
         """
-        self._channel = self._channel or Channel(self.command("exec sh"))
+        self._channel = self._channel or Channel(self.command(self._shell))
         try:
             return self._channel.run(shell_command, wait)
         except BaseException:
@@ -108,6 +128,10 @@ class Connection:
         return subprocess.run(
             self.command(shell_command), input=content, capture_output=True, check=False, timeout=wait
         )
+
+    def kill(self) -> None:
+        """Give it up at once: what waits for the host ends."""
+        self._master.kill()
 
     def close(self) -> None:
         """End the connection and with it what runs on it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from harness.isolators.base import MACHINE
 from harness.isolators.port import Port
 from harness.namespaces import Kind
 
@@ -55,9 +56,9 @@ class Sabotaged(Port):
         """What it is, lest its reports be taken for an isolator's."""
         return f"{super().version()}, sabotaged"
 
-    def programs(self, python: str) -> dict[str, bytes]:
+    def programs(self, python: str, architecture: str = MACHINE) -> dict[str, bytes]:
         """The port's programs with the fault in them, and the lying tools."""
-        programs = super().programs(python)
+        programs = super().programs(python, architecture)
         functions, start, call = programs["isolate"].rpartition(_START)
         fault = self.source + (_TOOLS if self.tools else "")
         faulty = functions + fault.encode() + start + call

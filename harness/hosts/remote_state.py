@@ -1,0 +1,55 @@
+"""What of another machine an experiment could change, asked for by one shell command."""
+
+from __future__ import annotations
+
+import secrets
+
+from harness import mountinfo
+from harness.environment import SESSION, TAG
+from harness.state import State, listed_ipc, mark
+
+SEPARATOR = f"nslab-{secrets.token_hex(8)}"
+"""A line that nothing on a machine can print unless it was told."""
+
+_KINDS = ("msg", "sem", "shm")
+
+LOOK = f"""\
+next() {{ printf '\\n{SEPARATOR}\\n'; }}
+cat /proc/sys/kernel/hostname; next
+cat /proc/sys/kernel/domainname; next
+cat /proc/self/mountinfo; next
+for kind in {" ".join(_KINDS)}; do cat /proc/sysvipc/$kind; next; done
+for each in /dev/mqueue/*; do [ ! -e "$each" ] || printf '%s\\n' "$each"; done; next
+for each in "${{TMPDIR:-/tmp}}/{mark(SESSION)}"*; do [ ! -e "$each" ] || printf '%s\\n' "$each"; done
+find /sys/fs/cgroup -type d -name '{mark(SESSION)}*'; next
+echo /proc/[0-9]*; next
+for each in $(grep -ls '{TAG}={SESSION}' /proc/[0-9]*/environ); do
+    each=${{each%/environ}}
+    read -r name <$each/comm && printf '%s %s\\n' "${{each#/proc/}}" "$name"
+done; next
+"""
+"""A shell's lines that print each part of the state."""
+
+
+def parse_state(said: str) -> State:
+    """The state that :data:`LOOK` printed."""
+    parts = said.split(f"\n{SEPARATOR}\n")
+    hostname, domainname, mounts, *ipc = parts[:6]
+    queues, files, living, left = parts[6:10]
+    running = dict(line.split(" ", 1) for line in left.splitlines())
+    foreign = {pid.removeprefix("/proc/") for pid in living.split()} - running.keys()
+    return State(
+        hostname=hostname.removesuffix("\n"),
+        domainname=domainname.removesuffix("\n"),
+        mounts=tuple(mountinfo.parse(mounts)),
+        ipc=frozenset(
+            each
+            for kind, text in zip(_KINDS, ipc, strict=True)
+            for each, creator in listed_ipc(kind, text)
+            # As on this machine: programs make and drop segments all the time; those have a living creator.
+            if str(creator) not in foreign
+        ),
+        queues=frozenset(queues.splitlines()),
+        processes=frozenset((int(pid), name) for pid, name in running.items()),
+        files=frozenset(files.splitlines()),
+    )
