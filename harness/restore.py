@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness import mountinfo
+from harness import mountinfo, queues
 from harness.errors import LabError
 from harness.mountinfo import Mount
 from harness.state import Ipc, Machine, State, differences
@@ -41,10 +41,9 @@ def put_back(machine: Machine, before: State) -> list[str]:
         What is still different, by name: nothing where all went well.
     """
     _kill(machine, before)
-    # POSIX queues are reached through mounts, and some of these are about to go.
-    for queue in machine.state().queues - before.queues:
-        with contextlib.suppress(OSError):
-            Path(queue).unlink()
+    # POSIX queues may be reached through a mount alone, and that may be about to go.
+    spoiled = machine.state()
+    queues.remove(spoiled.queues - before.queues, spoiled.mounts)
     _unmount_new(machine, before)
     _restore_propagation(machine, before)
     now = machine.state()

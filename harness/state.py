@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import mountinfo
+from harness import mountinfo, queues
 from harness.environment import SESSION, TAG
 from harness.mountinfo import Mount
 
@@ -16,6 +18,12 @@ _LOOKS = 100
 """How often an empty environment is looked at again; exec takes far less, and few have none."""
 
 _CGROUPS = Path("/sys/fs/cgroup")
+
+_MASTERS = {"/dev/ptmx", "/dev/pts/ptmx"}
+"""Where the controlling side of a pseudoterminal is opened (pts(4))."""
+
+_NAMESPACE = re.compile(r"[a-z]+:\[\d+\]")
+"""What a descriptor of a namespace links to (namespaces(7)); a socket's or pipe's link looks alike."""
 
 
 def mark(session: str) -> str:
@@ -60,11 +68,13 @@ class State(NamedTuple):
     mounts: tuple[Mount, ...]
     ipc: frozenset[Ipc]
     queues: frozenset[str]
-    """Paths of POSIX message queues in mounted mqueue file systems (mq_overview(7))."""
+    """Names of POSIX message queues (mq_overview(7))."""
     processes: frozenset[tuple[int, str]]
     """PID and name of each process that this session started on the machine and that still runs."""
     files: frozenset[str]
     """Temporary files and control groups that this session made."""
+    held: frozenset[str]
+    """Terminals and namespaces that this very process holds by a descriptor: they stay as long as it does."""
 
 
 class Machine:
@@ -87,9 +97,10 @@ class Machine:
             domainname=self._read("sys/kernel/domainname").removesuffix("\n"),
             mounts=mounts,
             ipc=frozenset(self._ipc()),
-            queues=frozenset(_queues(mounts)),
+            queues=frozenset(queues.names(mounts)),
             processes=frozenset(self._processes()),
             files=frozenset(_session_files(self.session)),
+            held=frozenset(self._held()),
         )
 
     def mounts(self) -> tuple[Mount, ...]:
@@ -165,6 +176,25 @@ class Machine:
                 # It ended while it was looked at, or belongs to somebody else.
                 continue
 
+    def _held(self) -> Iterator[str]:
+        descriptors = os.open("self/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._proc)
+        try:
+            for name in os.listdir(descriptors):  # noqa: PTH208 - by descriptor, not by path
+                with contextlib.suppress(OSError):
+                    link = os.readlink(name, dir_fd=descriptors)
+                    if link in _MASTERS:
+                        yield f"terminal {_terminal(self._read(f'self/fdinfo/{name}'))} (descriptor {name})"
+                    elif _NAMESPACE.fullmatch(link) and not link.startswith(("socket", "pipe")):
+                        yield f"namespace {link} (descriptor {name})"
+        finally:
+            os.close(descriptors)
+
+
+def _terminal(fdinfo: str) -> str:
+    """The path of a pseudoterminal, of whose controlling side fdinfo tells the number since Linux 4.14."""
+    number = re.search(r"^tty-index:\s*(\d+)$", fdinfo, re.MULTILINE)
+    return f"/dev/pts/{number[1]}" if number else "of unknown number"
+
 
 def _session_files(session: str) -> Iterator[str]:
     """What lies in the temporary directory and among the control groups under this session's mark."""
@@ -183,15 +213,6 @@ def _temporary_directories() -> list[Path]:
         return []
 
 
-def _queues(mounts: tuple[Mount, ...]) -> Iterator[str]:
-    for mount in mounts:
-        if mount.type == "mqueue":
-            try:
-                yield from (str(path) for path in Path(mount.point).iterdir())
-            except OSError:
-                continue
-
-
 def differences(before: State, after: State) -> list[str]:
     """Each change, by name, in the order in which a reader would look for them."""
     changes = [
@@ -206,6 +227,7 @@ def differences(before: State, after: State) -> list[str]:
     changes += _changed("", before.ipc, after.ipc)
     changes += _changed("POSIX message queue", before.queues, after.queues)
     changes += _changed("", before.files, after.files)
+    changes += [f"{held} is still held by this process" for held in sorted(after.held - before.held)]
     changes += [f"process {pid} ({name}) is left" for pid, name in sorted(after.processes - before.processes)]
     return [change.encode("utf-8", "backslashreplace").decode("utf-8") for change in changes]
 

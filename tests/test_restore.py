@@ -57,7 +57,11 @@ CANARIES = {
     ),
     "POSIX queue": (
         "sh('mkdir /dev/shm/q && mount -t mqueue mqueue /dev/shm/q && touch /dev/shm/q/leak')",
-        "POSIX message queue /dev/shm/q/leak appeared",
+        "POSIX message queue /leak appeared",
+    ),
+    "POSIX queue that no mount shows": (
+        "sh('unshare --mount sh -ec \"mount -t mqueue mqueue /mnt; touch /mnt/leak\"')",
+        "POSIX message queue /leak appeared",
     ),
     "process": (
         "child = subprocess.Popen(['sh', '-c', 'echo; exec tail -f /dev/null'],\n"
@@ -112,6 +116,38 @@ def test_change_is_named_and_put_back(stage: Stage, name: str) -> None:
     told, left = spoil(stage, plant)
 
     assert [line for line in told if re.search(sentence, line)], told
+    assert not left
+
+
+HELD = {
+    "terminal": ("os.openpty()", r"terminal /dev/pts/\d+ \(descriptor \d+\) is still held by this process"),
+    "namespace": (
+        "reading, writing = os.pipe()\n"
+        "child = subprocess.Popen(['unshare', '--uts', 'sh', '-c', 'echo up; exec cat'], stdin=reading,\n"
+        "    stdout=subprocess.PIPE); child.stdout.readline()\n"
+        "kept = os.open(f'/proc/{child.pid}/ns/uts', os.O_RDONLY); os.close(writing); child.wait()",
+        r"namespace uts:\[\d+\] \(descriptor \d+\) is still held by this process",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_what_only_a_descriptor_holds_is_named(stage: Stage, name: str) -> None:
+    """A terminal or a namespace that this process still holds is told; only its end can let go of it."""
+    plant, sentence = HELD[name]
+    told, left = spoil(stage, plant)
+
+    assert len(told) == 1
+    assert re.fullmatch(sentence, told[0])
+    assert left == told
+
+
+def test_queues_are_seen_where_none_can_be_mounted(stage: Stage) -> None:
+    """On kernels before 5.2, and for who may not mount, queues are seen where they are mounted already."""
+    prepare = "from harness import queues\nqueues._detached = lambda: None\n"
+    told, left = spoil(stage, CANARIES["POSIX queue"][0], prepare)
+
+    assert "POSIX message queue /leak appeared" in told
     assert not left
 
 

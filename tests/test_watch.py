@@ -17,7 +17,7 @@ def mount(id_: int, point: str, *tags: str) -> Mount:
 def state(*mounts: Mount) -> State:
     """A machine with these mounts and nothing else."""
     nothing: frozenset[str] = frozenset()
-    return State("h", "d", mounts, frozenset(), nothing, frozenset(), nothing)
+    return State("h", "d", mounts, frozenset(), nothing, frozenset(), nothing, nothing)
 
 
 ROOT = mount(1, "/", "shared:1")
