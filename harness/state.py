@@ -73,7 +73,7 @@ class State(NamedTuple):
     """PID and name of each process that this session started on the machine and that still runs."""
     files: frozenset[str]
     """Temporary files and control groups that this session made."""
-    held: frozenset[str]
+    held: frozenset[str] = frozenset()
     """Terminals and namespaces that this very process holds by a descriptor: they stay as long as it does."""
 
 
