@@ -123,10 +123,12 @@ def test_each_side_sees_its_own_objects(host: LabHost, isolate: Isolate, what: s
 
     @given(sizes, sizes)
     def search(outer: list[int | None], inner: list[int | None]) -> None:
-        for side, chosen in ((host, outer), (inside, inner)):
-            own[side] |= {make(side, what, size) for size in chosen}
+        for side, other, chosen in ((host, inside, outer), (inside, host, inner)):
+            side.check_output("; ".join(f"ipcmk {what} {size or ''}" for size in chosen))
+            new = listed(side, what).keys() - own[side]
+            own[side] |= new
 
-        for side, keys in own.items():
-            assert listed(side, what).keys() == keys
+            assert len(new) == len(chosen), "control: the side on which they were made lists them"
+            assert listed(other, what).keys() == own[other]
 
     search()

@@ -8,10 +8,20 @@ from harness.kernels.vm import Vm
 SCRATCH = "/dev/shm"  # noqa: S108 - the guest's own, emptied here
 
 RESET = f"""\
-[ -e /proc/self/mountinfo ] || {{ echo "/proc is broken"; exit; }}
-# What grep could not read makes its exit status one of failure.
-while left=$(grep -ls '{TAG}=' /proc/[0-9]*/environ); [ "$left" ]; do
-    for each in $left; do each=${{each#/proc/}}; kill -9 ${{each%/environ}}; done
+# A /proc that leaked out of a namespace covers the guest's own, and knows no self for the guest's processes;
+# umount(8) would read that self before a lazy umount.
+while [ ! -e /proc/self/mountinfo ]; do busybox umount -l /proc || exit; done
+cd /proc
+# One look at all processes: who carries the lab's mark, and how many are not the kernel's own threads.
+while :; do
+    left= count=0
+    for each in $(grep -aHso -e '^.' -e '{TAG}=' [0-9]*/environ [0-9]*/cmdline); do
+        case $each in
+        */environ:{TAG}=) kill -9 "${{each%%/*}}" 2>/dev/null; left=yes ;;
+        */cmdline*) count=$((count + 1)) ;;
+        esac
+    done
+    [ "$left" ] || break
 done
 while read -r id parent device root point rest; do
     case $point in {SCRATCH}/*) mounts="$point $mounts" ;; esac
@@ -24,12 +34,10 @@ done
 echo guest >/proc/sys/kernel/hostname
 echo '(none)' >/proc/sys/kernel/domainname
 echo /tmp/* /root/* {SCRATCH}/* /dev/mqueue/* /sys/fs/cgroup/*/ /sys/class/net/*
-cd /proc
-set -- $(grep -ls . [0-9]*/cmdline)
 # By grep, which writes all of it at once: cat takes three times as long.
 rest=$(grep -s '' self/mountinfo sysvipc/* sys/kernel/*name sys/kernel/msg* sys/kernel/sem* sys/kernel/shm* \
     sys/user/* sys/fs/mqueue/*)
-echo "$# processes
+echo "$count processes
 $rest"
 """
 """A shell's lines: end what carries the lab's mark, unmount and empty the place for scratch files, remove
