@@ -115,11 +115,12 @@ def remote(folder: Path, more: str = "") -> Iterator[Remote]:
         start_new_session=True,
     )
     try:
-        _await_listening(started)
+        reader = _await_listening(started)
         yield Remote(folder, port, started)
     finally:
         started.kill()
         started.wait()
+    reader.join(_WAIT)
 
 
 def _write_config(folder: Path, port: int) -> None:
@@ -142,16 +143,19 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _await_listening(started: subprocess.Popen[bytes]) -> None:
+def _await_listening(started: subprocess.Popen[bytes]) -> threading.Thread:
     """Wait for sshd's word, and go on reading what it says: it would stop where nobody does."""
     listening, said = threading.Event(), []
 
     def read() -> None:
         assert started.stderr is not None
-        for line in started.stderr:
-            said.append(line)
-            if b"Server listening" in line:
-                listening.set()
+        with started.stderr:
+            for line in started.stderr:
+                said.append(line)
+                if b"Server listening" in line:
+                    listening.set()
 
-    threading.Thread(target=read, daemon=True).start()
+    reader = threading.Thread(target=read)
+    reader.start()
     assert listening.wait(_WAIT), f"sshd is not ready; it said {said!r}"
+    return reader

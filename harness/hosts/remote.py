@@ -7,6 +7,7 @@ folder.
 
 from __future__ import annotations
 
+import secrets
 import shlex
 import subprocess
 from collections.abc import Container, Mapping
@@ -17,7 +18,7 @@ from harness import mountinfo
 from harness.environment import SESSION, TAG
 from harness.errors import HostLostError, LabError, WaitExpiredError
 from harness.hosts.base import readable
-from harness.hosts.remote_state import LOOK, SEPARATOR, parse_state
+from harness.hosts.remote_state import SEPARATOR, look, parse_state
 from harness.ssh.channel import ConnectionLostError
 from harness.ssh.connection import Connection, exports
 from harness.ssh.files import packed
@@ -38,30 +39,30 @@ _OPTIONS = {
 _PLAIN = [*("-a", "-x"), *(word for option in _OPTIONS.items() for word in ("-o", "=".join(option)))]
 """What of ssh's options is the lab's; whom to trust stays for the person's configuration to say."""
 
-VARIABLES = {
+_LOOKING = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": "/",
     "LC_ALL": "C",
-    TAG: SESSION,
 }
-"""The environment of every program of the lab there."""
+"""The environment of what looks at the machine: without a mark, so that it does not see itself."""
 
-_ENVIRONMENT = exports({name: VARIABLES[name] for name in ("PATH", "LC_ALL")})
-"""That of what only looks: without the mark, so that it does not see itself."""
 
-_KILL = f"""\
+def _kill(session: str) -> str:
+    """A shell's lines that end what carries the mark of ``session``, on stages too."""
+    return f"""\
 for round in 1 2 3 4 5 6 7 8 9; do
-    left=$(grep -ls '{TAG}={SESSION}' /proc/[0-9]*/environ) || :
+    left=$(grep -ls '{TAG}={session}' /proc/[0-9]*/environ) || :
     [ "$left" ] || break
     for each in $left; do each=${{each#/proc/}}; kill -9 "${{each%/environ}}"; done
 done 2>/dev/null
 """
-"""Ends what carries the session's mark, on stages too."""
 
-_KEEP = f"""\
+
+def _keep(session: str) -> str:
+    """A shell's lines that make a folder for programs, tell its path, and remove it at last."""
+    return f"""\
 umask 077
 for place in "${{TMPDIR:-/tmp}}" /var/tmp /dev/shm "$HOME"; do
-    folder=$(mktemp -d "$place/{mark(SESSION)}-XXXXXX") || continue
+    folder=$(mktemp -d "$place/{mark(session)}-XXXXXX") || continue
     # A file system may be mounted noexec.
     printf '#!/bin/sh\\n' >"$folder/try" && chmod 700 "$folder/try" && "$folder/try" && break
     rm -rf "$folder"
@@ -72,10 +73,10 @@ rm -f "$folder/try"
 trap '' HUP INT TERM PIPE
 printf '%s\\n' "$folder"
 cat >/dev/null
-{_KILL}
+{_kill(session)}
 rm -rf "$folder"
 """
-"""A shell's lines that make a folder in which programs can be run, tell its path, and remove it at last."""
+
 
 _NEEDED = {
     "unshare": "util-linux",
@@ -125,6 +126,10 @@ class Link:
             HostLostError: it can't be reached, or has not what the lab needs there; one line.
         """
         self.target, self.wait = target, wait
+        # Not the session's alone: two names may lead to one machine.
+        self.session = f"{SESSION}-{secrets.token_hex(4)}"
+        self.variables = {**_LOOKING, "HOME": "/", TAG: self.session}
+        """The environment of every program of the lab there."""
         self._sockets = folder
         self._more: list[Connection] = []
         self.told = False
@@ -184,7 +189,7 @@ class Link:
             HostLostError: the machine is gone, or does not answer.
         """
         try:
-            done = self.connection.run(_ENVIRONMENT + shell_command, self.wait)
+            done = self.connection.run(exports(_LOOKING) + shell_command, self.wait)
         except ConnectionLostError as error:
             raise self.gone(str(error)) from None
         except subprocess.TimeoutExpired as expired:
@@ -224,7 +229,7 @@ class Link:
         return There(int(answers[0]), answers[1], answers[2])
 
     def _keep(self) -> str:
-        self._keeper = self.start(_ENVIRONMENT + _KEEP)
+        self._keeper = self.start(exports(_LOOKING) + _keep(self.session))
         assert self._keeper.stdout is not None
         assert self._keeper.stderr is not None
         if not readable(self._keeper.stdout.fileno(), self.wait):
@@ -262,7 +267,7 @@ class Link:
         Raises:
             HostLostError: the machine is gone, or does not answer.
         """
-        said = self.run(LOOK)
+        said = self.run(look(self.session))
         try:
             return parse_state(said)
         except ValueError as error:
@@ -282,7 +287,7 @@ class Link:
 
     def end_programs(self) -> None:
         """Kill there what carries the session's mark."""
-        self.run(_KILL)
+        self.run(_kill(self.session))
 
     def close(self) -> None:
         """Remove everything there and end the connection."""

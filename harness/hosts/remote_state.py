@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from harness import mountinfo
-from harness.environment import SESSION, TAG
+from harness.environment import TAG
 from harness.state import State, listed_ipc, mark
 
 SEPARATOR = f"nslab-{secrets.token_hex(8)}"
@@ -13,26 +13,28 @@ SEPARATOR = f"nslab-{secrets.token_hex(8)}"
 
 _KINDS = ("msg", "sem", "shm")
 
-LOOK = f"""\
+
+def look(session: str) -> str:
+    """A shell's lines that print each part of the state, with what carries the mark of ``session``."""
+    return f"""\
 next() {{ printf '\\n{SEPARATOR}\\n'; }}
 cat /proc/sys/kernel/hostname; next
 cat /proc/sys/kernel/domainname; next
 cat /proc/self/mountinfo; next
 for kind in {" ".join(_KINDS)}; do cat /proc/sysvipc/$kind; next; done
 for each in /dev/mqueue/*; do [ ! -e "$each" ] || printf '%s\\n' "$each"; done; next
-for each in "${{TMPDIR:-/tmp}}/{mark(SESSION)}"*; do [ ! -e "$each" ] || printf '%s\\n' "$each"; done
-find /sys/fs/cgroup -type d -name '{mark(SESSION)}*'; next
+for each in "${{TMPDIR:-/tmp}}/{mark(session)}"*; do [ ! -e "$each" ] || printf '%s\\n' "$each"; done
+find /sys/fs/cgroup -type d -name '{mark(session)}*'; next
 echo /proc/[0-9]*; next
-for each in $(grep -ls '{TAG}={SESSION}' /proc/[0-9]*/environ); do
+for each in $(grep -ls '{TAG}={session}' /proc/[0-9]*/environ); do
     each=${{each%/environ}}
     read -r name <$each/comm && printf '%s %s\\n' "${{each#/proc/}}" "$name"
 done; next
 """
-"""A shell's lines that print each part of the state."""
 
 
 def parse_state(said: str) -> State:
-    """The state that :data:`LOOK` printed."""
+    """The state that :func:`look` printed."""
     parts = said.split(f"\n{SEPARATOR}\n")
     hostname, domainname, mounts, *ipc = parts[:6]
     queues, files, living, left = parts[6:10]

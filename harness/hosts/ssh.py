@@ -15,7 +15,7 @@ from harness.describe import describe
 from harness.errors import HostLacksError, HostLostError, LabError
 from harness.evidence import HostDescription
 from harness.hosts.base import DEFAULT_WAIT, EnteringBackend, LabHost
-from harness.hosts.remote import VARIABLES, Link
+from harness.hosts.remote import Link
 from harness.hosts.stage import entering, first_process, making
 from harness.notebook import Notebook
 from harness.ssh.channel import Channel, ConnectionLostError
@@ -65,7 +65,7 @@ class SshStage(LabHost):
         self._entered = 0
         self._rootless = link.there.uid != 0
         user = ["--user", "--map-root-user"] if self._rootless else []
-        self._holder = link.start(shell_line(making(user), VARIABLES))
+        self._holder = link.start(shell_line(making(user), link.variables))
         try:
             self.pid = self._await_ready(wait)
             self._namespace = link.run(f"readlink /proc/{self.pid}/ns/pid").strip()
@@ -145,7 +145,7 @@ class SshStage(LabHost):
         self.must_be_up()
         line = shell_line(
             [*entering(self.pid, rootless=self._rootless), *argv],
-            {**VARIABLES, "TERM": "dumb", **(variables or {})},
+            {**self._link.variables, "TERM": "dumb", **(variables or {})},
         )
         # The number of a PID 1 that has just ended may be another process's by now.
         same = f'[ "$(readlink /proc/{self.pid}/ns/pid)" = {shlex.quote(self._namespace)} ] || exit; '

@@ -1,0 +1,244 @@
+"""Machines over ssh as hosts: a session against a stand-in, and against ones that break."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from remote import NAME, ORDINARY, Remote, remote
+from sessions import LIMIT, PASSES, Ended, Project
+
+SEES = '''
+from harness.namespaces import Kind
+
+def test_sees(host, isolate, fact):
+    """The host has the machine's name, and a mount namespace, PID 1 and a scratch folder of its own."""
+    assert host.check_output("hostname") == "faraway"
+    assert host.check_output("cat /proc/1/comm") == "cat"
+    inside = isolate("pid")
+    assert inside.check_output("echo $$") == "1"
+    inside.check_output("hostname -b inside")
+    assert host.check_output("hostname") == "faraway"
+    isolate().check_output("hostname -b changed")
+    assert host.check_output("hostname") == "changed", "control"
+    host.check_output("ipcmk -Q && touch %s && mount -t tmpfs none /mnt", host.scratch + "/left")
+'''
+
+HOLDS = '''
+import sys
+
+def test_holds(host, isolate):
+    """Goes on until the session is ended."""
+    shell = isolate("pid")
+    assert host.check_output("true") == ""
+    print("holding", file=sys.__stdout__, flush=True)
+    shell.run("cat")
+'''
+
+SWITCHED_OFF = '''
+import os, signal
+
+def test_first(host):
+    """The machine is there."""
+    assert host.check_output("echo here") == "here"
+
+def test_lost(host):
+    """The machine is switched off."""
+    os.kill(int(os.environ["MACHINE"]), signal.SIGKILL)
+    host.check_output("echo here")
+
+def test_after(host):
+    """The machine is needed again."""
+    host.check_output("echo here")
+
+def test_after_that(host):
+    """And once more."""
+    host.check_output("echo here")
+'''
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A folder in which a session can run."""
+    return Project.make(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+    """A machine that nobody breaks."""
+    with remote(tmp_path_factory.mktemp("machine") / "it") as booted:
+        yield booted
+
+
+def left_there(machine: Remote) -> str:
+    """What of the lab's there is on the machine: files, processes, its name, IPC objects, mounts."""
+    return machine.run(
+        "ls /tmp /dev/shm; for each in /proc/[0-9]*/environ; do grep -ls NSLAB_SESSION $each; done; "
+        "hostname; ipcs -q; grep -c . /proc/self/mountinfo"
+    )
+
+
+def outcomes(project: Project) -> dict[str, str]:
+    """The outcome of each experiment of the only run."""
+    (run,) = project.runs()
+    return {record["test"].partition("::")[2]: record["outcome"] for record in run["records"]}
+
+
+@pytest.mark.parametrize("user", [NAME, ORDINARY])
+def test_stage_on_a_machine(project: Project, machine: Remote, user: str) -> None:
+    """A user of a machine, root or not, has a stage there; nothing is left of it, or of what was carried."""
+    before = left_there(machine)
+    project.experiment(SEES)
+    ended = project.run(
+        f"--hosts=ssh://{user}", f"--ssh-config={machine.config}", "--isolator=python,unshare"
+    )
+
+    assert ended.status == 0, ended.output
+    assert outcomes(project) == {
+        f"test_sees[ssh://{user}-{isolator}]": "passed" for isolator in ("python", "unshare")
+    }
+    (run,) = project.runs()
+    assert run["hosts"][f"ssh://{user}"]["kernel"] == os.uname().release
+    assert left_there(machine) == before
+
+
+def test_beside_the_stage_and_spread(project: Project, machine: Remote) -> None:
+    """Machines and the stage here are hosts of one run, also where workers share them out."""
+    project.experiment(PASSES)
+    ended = project.run(
+        f"--hosts=ssh://{NAME},ssh://{ORDINARY},local", f"--ssh-config={machine.config}", "-n2"
+    )
+
+    assert ended.status == 0, ended.output
+    assert sorted(outcomes(project)) == [
+        f"test_passes[{host}-python]" for host in (f"ssh://{NAME}", f"ssh://{ORDINARY}", "stage")
+    ]
+
+
+def test_machine_that_is_lost(project: Project, tmp_path: Path, machine: Remote) -> None:
+    """A machine that goes away is an error of its own experiments; the others go on."""
+    project.experiment(SWITCHED_OFF)
+    with remote(tmp_path / "doomed") as doomed:
+        both = tmp_path / "both"
+        lines = doomed.config.read_text().replace(f"Host {NAME}", "Host doomed") + machine.config.read_text()
+        both.write_text(lines)
+        environment = project.environment(MACHINE=str(doomed.process.pid))
+        ended = project.run(
+            f"--hosts=ssh://doomed,ssh://{NAME}", f"--ssh-config={both}", "-rE", environment=environment
+        )
+
+    seen = outcomes(project)
+    assert {seen[f"test_{name}[ssh://{NAME}]"] for name in ("first", "after", "after_that")} == {"passed"}
+    assert [seen[f"test_{name}[ssh://doomed]"] for name in ("first", "lost", "after", "after_that")] == [
+        "passed",
+        "error",
+        "error",
+        "error",
+    ], ended.output
+    assert "ssh://doomed was lost: " in ended.output
+    assert "ssh://doomed can't be reached: " in ended.output
+
+
+def test_machine_that_cannot_be_reached(project: Project, machine: Remote) -> None:
+    """Nobody listens: errors with one clear line, beside another machine's results."""
+    project.experiment(PASSES)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"ssh://127.0.0.1:{nobody.getsockname()[1]}"
+        ended = project.run(f"--hosts={address},ssh://{NAME}", f"--ssh-config={machine.config}")
+
+    assert ended.status == 1
+    assert f"nslab: {address} can't be reached: ssh: connect to host 127.0.0.1" in ended.output
+    assert outcomes(project) == {
+        f"test_passes[{address}-python]": "error",
+        f"test_passes[ssh://{NAME}-python]": "passed",
+    }
+
+
+def test_host_key_that_is_not_the_known_one(project: Project, machine: Remote, tmp_path: Path) -> None:
+    """A machine whose key is another than the known one is not trusted."""
+    project.experiment(PASSES)
+    other = (machine.folder / "user.pub").read_text()
+    (tmp_path / "known").write_text(f"[127.0.0.1]:{machine.port} {other}")
+    config = tmp_path / "config"
+    config.write_text(machine.config.read_text().replace(f"{machine.folder}/known", f"{tmp_path}/known"))
+    ended = project.run(f"--hosts=ssh://{NAME}", f"--ssh-config={config}")
+
+    assert ended.status == 1
+    assert "Host key verification failed" in ended.output
+    assert outcomes(project) == {f"test_passes[ssh://{NAME}-python]": "error"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_session(project: Project, machine: Remote, number: signal.Signals) -> None:
+    """After Ctrl-C or kill -9 of the session, nothing of it is left on the machine."""
+    before = left_there(machine)
+    project.experiment(HOLDS)
+    with subprocess.Popen(
+        project.command(*machine.options, "-s"),
+        cwd=project.folder,
+        env=project.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as session:
+        assert session.stdout is not None
+        for line in session.stdout:
+            if b"holding" in line:
+                break
+        assert "NSLAB" not in before
+        assert f"{session.pid}-" in left_there(machine), "control: while it holds, something is there"
+        session.send_signal(number)
+        session.stdout.read()
+        session.wait(timeout=LIMIT)
+
+    await_same(machine, before)
+
+
+def await_same(machine: Remote, before: str) -> None:
+    """Wait until the machine is as before: its own shell waits for the last process of the lab to end."""
+    machine.run(
+        "for round in 1 2 3 4 5 6 7 8 9; do "
+        "  for each in $(grep -ls NSLAB_SESSION /proc/[0-9]*/environ) $(pgrep -f [n]slab-); do "
+        "    each=${each#/proc/}; tail --pid=${each%/environ} -f /dev/null; done; done"
+    )
+    assert left_there(machine) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--hosts=docker://x"],
+            "docker://x names no machine: expected ssh://[USER@]HOST[:PORT], ansible://",
+        ),
+        (["--hosts=ssh://"], "ssh:// names no machine"),
+        (["--hosts=,"], "--hosts: expected ssh://"),
+        (["--hosts=ssh://me:secret@x"], "a password in --hosts would be seen by every user"),
+        (["--hosts=ssh://x", "--ssh-config=/none"], "--ssh-config=/none does not exist"),
+        (["--hosts=ssh://x", "--ssh-identity-file=/none"], "--ssh-identity-file=/none does not exist"),
+        (["--hosts=ssh://x", "--ssh-config=BAD"], "ssh refuses its options: "),
+        (["--hosts=ansible://x", "--ansible-inventory=/none"], "--ansible-inventory=/none does not exist"),
+        (["--hosts=ssh://x", "--stage=machine"], "--stage=machine with --hosts"),
+    ],
+)
+def test_wrong_input(project: Project, options: list[str], message: str) -> None:
+    """What names no machine, or a file that is none, is refused in one line before the session."""
+    project.experiment(PASSES)
+    (project.folder / "bad").write_text("Nonsense yes\n")
+    ended = project.run(*(word.replace("BAD", str(project.folder / "bad")) for word in options))
+
+    assert_refused(ended, message)
+    assert "secret" not in ended.output.replace("--hosts=ssh://me:secret@x", "")
+
+
+def assert_refused(ended: Ended, message: str) -> None:
+    """Exit status 4, and one line that holds the message."""
+    assert ended.status == 4, ended.output
+    assert sum(message in line for line in ended.lines) == 1, ended.output
+    assert "Traceback" not in ended.output
