@@ -125,9 +125,29 @@ class Worker:
             WaitExpiredError: no answer in time; the worker is then of no more use.
             LabError: the worker has ended, or its module raised an error; holds what it said.
         """
-        limit = self._wait if wait is None else wait
+        self.send(request)
+        return self.receive(wait)
+
+    def send(self, request: Any) -> None:
+        """Send a request and don't wait: its answer is fetched by :meth:`receive`.
+
+        Raises:
+            LabError: the worker has ended.
+        """
         try:
             self._channel.send(request)
+        except (OSError, EOFError) as error:
+            raise self._ended() from error
+
+    def receive(self, wait: float | None = None) -> Any:
+        """The answer to the first request that has none so far.
+
+        Raises:
+            WaitExpiredError: no answer in time; the worker is then of no more use.
+            LabError: the worker has ended, or its module raised an error; holds what it said.
+        """
+        limit = self._wait if wait is None else wait
+        try:
             return self._channel.receive(limit)
         except self._channel.TimeoutError:
             said = self._said()
@@ -137,9 +157,12 @@ class Worker:
         except self._channel.RemoteError as error:
             raise LabError(f"{self.where} broke: {tail(error.formatted)}") from None
         except (OSError, EOFError) as error:
-            # What the module raised comes as the channel's end where it came before the request went out.
-            told = "".join(told.formatted for told in self._channel._remoteerrors)
-            raise LabError(f"{self.where} has ended: {tail(told) if told else self._last_words()}") from error
+            raise self._ended() from error
+
+    def _ended(self) -> LabError:
+        # What the module raised before the request went out is kept as the channel's error.
+        told = "".join(told.formatted for told in self._channel._remoteerrors)
+        return LabError(f"{self.where} has ended: {tail(told) if told else self._last_words()}")
 
     def _last_words(self) -> str:
         """How the process ended and what it had said."""

@@ -1,0 +1,52 @@
+"""Does this kernel propagate mounts as the documents say, whatever is done?
+
+Rule (sharedsubtree.rst, propagate_umount.txt, mount_namespaces(7)): the pages are written down as a model,
+in ``harness/propagation/``. hypothesis draws programs of mount operations in up to four namespaces, some of
+a less privileged user namespace; after each step its error and all mount tables are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import settings
+
+from harness.hosts.base import LabHost
+from harness.notebook import Notebook
+from harness.search import on_host
+from harness.search.hold import Search, deviations
+from harness.search.kernel import Kernel
+from harness.search.script import script, told
+from harness.worker import Worker
+
+PROGRAMS = 15
+"""Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
+
+
+@pytest.fixture
+def kernel(host: LabHost) -> Iterator[Kernel]:
+    """The host's kernel, as something that runs programs."""
+    with Worker(host, on_host) as worker:
+        yield Kernel(worker)
+
+
+def test_kernel_agrees_with_the_model(
+    host: LabHost, kernel: Kernel, notebook: Notebook, known: Callable[..., bool]
+) -> None:
+    """After each step of any program, its error and every mount table are as the model has them."""
+    behind = deviations(kernel, lambda name: known(rule=f"propagation.{name}", value=True))
+    search = Search(kernel, behind)
+
+    assert settings.default is not None
+    found = search.run(settings.default.max_examples * PROGRAMS)
+
+    reached = search.coverage()
+    notebook.fact("propagation.programs", search.programs)
+    title = f"{search.steps} steps of {search.programs} programs: the rules' cells that they reached"
+    notebook.table(title, ("cell", "times"), reached)
+    release = host.check_output("uname -r")
+    if found:
+        notebook.script("propagation.sh", script(found, release))
+
+    assert not found, told(found, release)

@@ -1,0 +1,122 @@
+"""Mount tables in canonical form: what two tables that mean the same have in common.
+
+Ids and groups are named by structure: a mount by its place in the tree, a group by the first line that names
+it, over all namespaces. The order of the lines is the tree's. The kernel's tables, as mountinfo shows them,
+and the model's come to the same form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from harness.propagation.state import Mount, State
+
+
+class Line(NamedTuple):
+    """A mount of a namespace; ``depth`` tells on which of the lines before it lies."""
+
+    depth: int
+    path: str
+    source: str
+    root: str
+    tags: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """The line as a person reads it."""
+        shows = self.source if self.root == "/" else f"{self.source}[{self.root}]"
+        return f"{'  ' * self.depth}{self.path} {shows} {' '.join(self.tags) or 'private'}"
+
+
+Table = tuple[Line, ...]
+Tables = dict[int, Table]
+"""The tables of namespaces, by their numbers."""
+
+Raw = tuple[int, str, str, str, tuple[str, ...]]
+"""A mount before its groups have names: depth, path, source, root, tags with numbers."""
+
+
+def of_state(state: State) -> Tables:
+    """The tables that the model has."""
+    return named({number: _walk(state, number) for number in sorted(state.namespaces)})
+
+
+def _walk(state: State, namespace: int) -> list[Raw]:
+    lines: list[Raw] = []
+    here = {mount.group for mount in state.mounts.values() if mount.namespace == namespace and mount.group}
+    masters = {mount.group: mount.master for mount in state.mounts.values() if mount.group}
+    waiting = [(state.mounts[state.namespaces[namespace].root], 0, "/")]
+    children = state.children
+    while waiting:
+        mount, depth, path = waiting.pop()
+        lines.append((depth, path, mount.source, mount.root, _tags(mount, here, masters)))
+        for child in reversed(children.get(mount.id, ())):
+            inside = child.point if mount.root == "/" else child.point[len(mount.root) :]
+            below = path if inside in ("", "/") else f"{'' if path == '/' else path}{inside}"
+            waiting.append((child, depth + 1, below))
+    return lines
+
+
+def _tags(mount: Mount, here: Iterable[int], masters: Mapping[int, int]) -> tuple[str, ...]:
+    tags = []
+    if mount.group:
+        tags.append(f"shared:{mount.group}")
+    if mount.master:
+        tags.append(f"master:{mount.master}")
+        dominating = mount.master
+        while dominating and dominating not in here:
+            dominating = masters.get(dominating, 0)
+        if dominating and dominating != mount.master:
+            tags.append(f"propagate_from:{dominating}")
+    if mount.unbindable:
+        tags.append("unbindable")
+    return tuple(tags)
+
+
+def of_text(text: str) -> list[Raw]:
+    """The lines of a mountinfo text, in the order of the tree (proc_pid_mountinfo(5)).
+
+    Paths of the model hold nothing that the kernel would escape.
+    """
+    children: dict[str, list[list[str]]] = {}
+    ids = set()
+    for line in text.splitlines():
+        fields = line.split(" ")
+        ids.add(fields[0])
+        children.setdefault(fields[1], []).append(fields)
+    lines: list[Raw] = []
+    waiting = [(0, fields) for parent, mounted in children.items() if parent not in ids for fields in mounted]
+    while waiting:
+        depth, fields = waiting.pop()
+        end = fields.index("-", 6)
+        lines.append((depth, fields[4], fields[end + 2], fields[3], tuple(fields[6:end])))
+        below = children.get(fields[0])
+        if below:
+            below.sort(key=_point, reverse=True)
+            waiting.extend((depth + 1, child) for child in below)
+    return lines
+
+
+def _point(fields: Sequence[str]) -> str:
+    return fields[4]
+
+
+def named(tables: Mapping[int, Iterable[Raw]]) -> Tables:
+    """The tables with groups that are named by the first line that names them."""
+    names: dict[str, str] = {}
+    result: Tables = {}
+    for number, lines in tables.items():
+        table = []
+        for depth, path, source, root, tags in lines:
+            if tags:
+                tags = tuple(_named(tag, names) for tag in tags)
+            table.append(Line(depth, path, source, root, tags))
+        result[number] = tuple(table)
+    return result
+
+
+def _named(tag: str, names: dict[str, str]) -> str:
+    word, colon, number = tag.partition(":")
+    if not colon:
+        return tag
+    return f"{word}:{names.setdefault(number, str(len(names) + 1))}"

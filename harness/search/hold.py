@@ -1,0 +1,162 @@
+"""Hold a kernel against the model: draw programs, run them, and make what differs as short as it can be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from random import Random
+
+from hypothesis import Phase, find, settings
+from hypothesis.errors import NoSuchExample
+
+from harness.errors import LabError
+from harness.propagation import cells
+from harness.propagation.operations import LOST_UNBINDABLE, Operation
+from harness.propagation.programs import Step, replay
+from harness.propagation.state import first
+from harness.search.draw import programs
+from harness.search.kernel import Disagreement, Kernel, disagreement
+
+BATCH = 1000
+"""Programs of one search of hypothesis, which remembers every program of it."""
+
+WITNESSES: dict[str, tuple[Operation, ...]] = {
+    LOST_UNBINDABLE: (Operation("make-unbindable", 0, "/"), Operation("unshare", 0)),
+}
+"""For each known difference of the model the shortest program that shows it."""
+
+
+class Search:
+    """A search on one kernel, and what it has reached so far."""
+
+    def __init__(self, kernel: Kernel, known: Set[str] = frozenset()) -> None:
+        """``known`` names the differences from the documents that the model is to have."""
+        self._kernel, self._known = kernel, known
+        self.cells: Counter[str] = Counter()
+        self.programs = self.steps = 0
+
+    def run(self, examples: int, seed: int | None = None) -> Disagreement | None:
+        """The shortest program, of so many, that kernel and model have otherwise; none where they agree.
+
+        Raises:
+            LabError: the worker broke; what it ran tells nothing.
+        """
+        seeds = Random(seed)  # noqa: S311 - chance, not secrets
+        assert settings.default is not None
+        chance = seed is not None or not settings.default.derandomize
+        for done in range(0, examples, BATCH):
+            random = Random(seeds.getrandbits(64) if chance else done)  # noqa: S311
+            found = self._batch(min(BATCH, examples - done), random)
+            if found:
+                return self.shortest(found)
+        return None
+
+    def _batch(self, examples: int, random: Random) -> list[Step] | None:
+        broken: list[LabError] = []
+
+        def differs(steps: list[Step]) -> bool:
+            try:
+                return not broken and self.check(steps) is not None
+            except LabError as error:
+                # An error in a predicate would be shrunk, as if it were what is looked for.
+                broken.append(error)
+                return False
+
+        # What hypothesis would try in thousands of runs, leaving out steps does in a few: see shortest().
+        phases = (Phase.reuse, Phase.generate)
+        usual = settings.default
+        database = usual.database if usual else None
+        options = settings(max_examples=examples, derandomize=False, database=database, phases=phases)
+        key = b"harness.search.hold"
+        try:
+            found = find(programs(self._known), differs, settings=options, random=random, database_key=key)
+        except NoSuchExample:
+            found = None
+        if broken:
+            raise broken[0]
+        return found
+
+    def check(self, steps: Sequence[Step]) -> Disagreement | None:
+        """Run a program and say where the kernel has it otherwise."""
+        found = disagreement(steps, self._kernel.run(steps))
+        self.programs += 1
+        self.steps += len(steps)
+        before = first()
+        for step in steps:
+            self.cells.update(cells.reached(before, step.operation, step.errno, step.state))
+            before = step.state
+        return found
+
+    def shortest(self, steps: Sequence[Step]) -> Disagreement:
+        """Leave out or make plainer every step with which the disagreement does without, until none is left.
+
+        Raises:
+            LabError: the kernel does not do the same twice.
+        """
+        found = self.check(steps)
+        if found is None:
+            raise LabError("the kernel did something else than the model, but not when asked again")
+        simpler: Disagreement | None = found
+        while simpler:
+            found = simpler
+            attempts = simplified([step.operation for step in found.steps])
+            simpler = next(filter(None, (self.check(replay(it, self._known)) for it in attempts)), None)
+        return found
+
+    def coverage(self) -> list[tuple[str, int]]:
+        """Each cell of the rules' tables, and how often a step has reached it."""
+        return [(cell, self.cells[cell]) for cell in cells.ALL]
+
+
+def runnable(operations: Iterable[Operation]) -> list[Operation]:
+    """A program without operations in namespaces that are not there."""
+    alive = {0}
+    kept = []
+    for operation in operations:
+        if operation.actor in alive:
+            kept.append(operation)
+            if operation.kind.startswith("unshare"):
+                alive.add(min(set(range(len(alive) + 1)) - alive))
+            elif operation.kind == "exit":
+                alive.remove(operation.actor)
+    return kept
+
+
+def simplified(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
+    """Programs that are simpler: without a step, or with one that says less; the last steps first."""
+    for number in reversed(range(len(operations))):
+        if shorter := runnable([*operations[:number], *operations[number + 1 :]]):
+            yield shorter
+    for number, operation in enumerate(operations):
+        for plainer in _plainer(operation):
+            yield runnable([*operations[:number], plainer, *operations[number + 1 :]])
+
+
+def _plainer(operation: Operation) -> Iterator[Operation]:
+    kind, actor, target, source = operation
+    if kind.startswith("make-r") or kind == "rbind":
+        yield operation._replace(kind=kind.replace("-r", "-").replace("rbind", "bind"))
+    if kind in ("unshare-user", "unshare-first"):
+        yield operation._replace(kind="unshare")
+    if kind == "umount-l":
+        yield operation._replace(kind="umount")
+    if actor:
+        yield operation._replace(actor=0)
+    for path in ("/", "/a", "/b"):
+        if target not in ("/", "/a", path) and not (path == "/" and kind in ("mount", "umount", "umount-l")):
+            yield operation._replace(target=path)
+        if (
+            source.startswith("/")
+            and source not in ("/", "/a", path)
+            and not (path == "/" and kind == "move")
+        ):
+            yield operation._replace(source=path)
+
+
+def deviations(kernel: Kernel, known: Callable[[str], bool]) -> set[str]:
+    """The differences that the kernel shows and that are known of its build: the search goes on behind."""
+    return {
+        name
+        for name, witness in WITNESSES.items()
+        if disagreement(replay(witness), kernel.run(replay(witness))) and known(name)
+    }

@@ -1,0 +1,282 @@
+"""Carried to a host: runs programs of mount operations by system calls and reads the mount tables after each.
+
+Every program has a mount namespace of its own whose one mount is an empty tmpfs. One process, which may do
+anything in the namespaces that it makes, enters them in turn; only a namespace of another user namespace
+takes a child, which ends at once. Python 3.8 and its standard library suffice.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from typing import Any
+
+channel: Any
+"""execnet's, where this runs on a host."""
+
+
+NEWNS, NEWUSER, FS = 0x00020000, 0x10000000, 0x00000200
+BIND, MOVE, REC, DETACH = 4096, 8192, 16384, 2
+UNBINDABLE, PRIVATE, SLAVE, SHARED = 1 << 17, 1 << 18, 1 << 19, 1 << 20
+KINDS = {"shared": SHARED, "slave": SLAVE, "private": PRIVATE, "unbindable": UNBINDABLE}
+MAKE = {"make-" + kind: flag for kind, flag in KINDS.items()}
+MAKE.update({"make-r" + kind: flag | REC for kind, flag in KINDS.items()})
+MOUNTS = {"bind": BIND, "rbind": BIND | REC, "move": MOVE}
+MOVE_MOUNT, FSOPEN, FSCONFIG, FSMOUNT = 429, 430, 431, 432
+SET_STRING, CREATE, EMPTY_PATH = 1, 6, 4
+PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
+LIBC.syscall.restype = ctypes.c_long
+LIBC.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
+
+
+def check(result: int) -> None:
+    """Raise OSError where a C function failed."""
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+PROC = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+"""The host's /proc, which no namespace of a program shows."""
+
+ORIGIN: Namespace
+"""The namespace with an empty file system, of which each program gets a copy."""
+
+
+class Namespace:
+    """A mount namespace held by descriptors: itself, its root directory, its mount table, its owner."""
+
+    def __init__(self, process: str, owner: int | None) -> None:
+        """Hold the mount namespace of a process, given as a path below /proc."""
+        self.itself = os.open(process + "/ns/mnt", os.O_RDONLY, dir_fd=PROC)
+        self.root = os.open(process + "/root", os.O_RDONLY | os.O_DIRECTORY, dir_fd=PROC)
+        self.table = os.open(process + "/mountinfo", os.O_RDONLY, dir_fd=PROC)
+        self.owner = owner
+        self.seen = b""
+
+    def enter(self) -> None:
+        """Become a process of the namespace; its root directory is the namespace's first mount."""
+        check(LIBC.setns(self.itself, NEWNS))
+        os.fchdir(self.root)
+        os.chroot(".")
+
+    def news(self) -> bytes | None:
+        """The mount table, or nothing where it is what it was when last asked for."""
+        text = os.pread(self.table, 1 << 16, 0)
+        while len(text) % 4096 == 0 or text[-1:] != b"\n":
+            more = os.pread(self.table, 1 << 16, len(text))
+            if not more:
+                break
+            text += more
+        if text == self.seen:
+            return None
+        self.seen = text
+        return text
+
+    def close(self) -> None:
+        """Let go of it: it dies."""
+        for descriptor in (self.itself, self.root, self.table):
+            os.close(descriptor)
+
+
+def prepare(directories: list[str]) -> None:
+    """Enter a mount namespace that holds an empty file system with these directories and nothing else."""
+    global ORIGIN
+    check(LIBC.unshare(NEWNS | FS))
+    check(LIBC.mount(None, b"/", None, PRIVATE | REC, None))
+    check(LIBC.mount(b"w", b"/tmp", b"tmpfs", 0, None))
+    os.chdir("/tmp")
+    os.mkdir("old")
+    number = PIVOT_ROOT[os.uname().machine]
+    check(LIBC.syscall(number, b".", b"old"))
+    check(LIBC.umount2(b"/old", DETACH))
+    os.chdir("/")
+    os.rmdir("old")
+    root = os.open("/", os.O_RDONLY)
+    furnish(root, directories)
+    os.close(root)
+    ORIGIN = Namespace("thread-self", None)
+
+
+def mount(source: bytes, path: bytes, directories: list[str]) -> None:
+    """Put a new file system there that has its directories already, by the calls that fresh tools use.
+
+    Afterwards a path may lead to another copy of it, where it is mounted over a root of many places at once.
+    """
+    context = call(FSOPEN, b"tmpfs", 0)
+    try:
+        call(FSCONFIG, context, SET_STRING, b"source", source, 0)
+        call(FSCONFIG, context, CREATE, None, None, 0)
+        made = call(FSMOUNT, context, 0, 0)
+    finally:
+        os.close(context)
+    try:
+        furnish(made, directories)
+        call(MOVE_MOUNT, made, b"", -100, path, EMPTY_PATH)
+    finally:
+        os.close(made)
+
+
+def call(number: int, *arguments: Any) -> int:
+    """A system call by its number, which is the same on all architectures for those used so."""
+    result = LIBC.syscall(number, *arguments)
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return int(result)
+
+
+def furnish(root: int, directories: list[str]) -> None:
+    """Make the directories that every file system of the model has, below an open directory."""
+    for directory in directories:
+        os.mkdir(directory[1:], 0o755, dir_fd=root)
+
+
+class Program:
+    """One run of a program."""
+
+    def __init__(self, directories: list[str]) -> None:
+        """Make the first namespace."""
+        self.directories = directories
+        self.namespaces: dict[int, Namespace] = {}
+        self.inside: Namespace | None = None
+        self.owners: list[int] = []
+        ORIGIN.enter()
+        check(LIBC.unshare(NEWNS))
+        self.hold(0, Namespace("thread-self", None))
+
+    def hold(self, number: int, namespace: Namespace) -> None:
+        """Keep a namespace in which this process is."""
+        self.namespaces[number] = self.inside = namespace
+
+    def step(self, kind: str, actor: int, target: str, source: str) -> tuple[str, dict[int, bytes]]:
+        """Do one operation; the name of its error, and the tables that it changed."""
+        try:
+            self.act(kind, actor, target, source)
+            name = ""
+        except OSError as error:
+            name = errno.errorcode.get(error.errno or 0, str(error.errno))
+        tables: dict[int, bytes] = {}
+        for number, namespace in self.namespaces.items():
+            text = namespace.news()
+            if text is not None:
+                tables[number] = text
+        return name, tables
+
+    def act(self, kind: str, actor: int, target: str, source: str) -> None:
+        """Do one operation."""
+        namespace = self.namespaces.get(actor)
+        if namespace is None:
+            raise OSError(errno.ESRCH, "no such namespace")
+        if kind == "exit":
+            del self.namespaces[actor]
+            self.leave(namespace)
+            namespace.close()
+            return
+        if self.inside is not namespace:
+            namespace.enter()
+            self.inside = namespace
+        path = target.encode()
+        if kind in MAKE:
+            check(LIBC.mount(None, path, None, MAKE[kind], None))
+        elif kind == "mount":
+            mount(source.encode(), path, self.directories)
+        elif kind in MOUNTS:
+            check(LIBC.mount(source.encode(), path, None, MOUNTS[kind], None))
+        elif kind == "umount":
+            check(LIBC.umount2(path, 0))
+        elif kind == "umount-l":
+            check(LIBC.umount2(path, DETACH))
+        else:
+            self.unshare(kind, namespace)
+
+    def leave(self, namespace: Namespace) -> None:
+        """Be no process of a namespace that is to die."""
+        if self.inside is namespace:
+            ORIGIN.enter()
+            self.inside = None
+
+    def unshare(self, kind: str, namespace: Namespace) -> None:
+        """Copy the namespace in which this process is."""
+        number = next(free for free in range(99) if free not in self.namespaces)
+        owner = None if kind == "unshare-first" else namespace.owner
+        if owner is None and kind != "unshare-user":
+            check(LIBC.unshare(NEWNS))
+            self.hold(number, Namespace("thread-self", None))
+        else:
+            new = kind == "unshare-user"
+            self.namespaces[number] = made = descend(owner, new)
+            if new and made.owner is not None:
+                self.owners.append(made.owner)
+
+    def close(self) -> None:
+        """Let every namespace die."""
+        ORIGIN.enter()
+        for namespace in self.namespaces.values():
+            namespace.close()
+        for owner in self.owners:
+            os.close(owner)
+
+
+def descend(owner: int | None, new: bool) -> Namespace:
+    """A copy of the current mount namespace, owned by a given user namespace or a new one below that."""
+    heard, say = os.pipe()
+    wait, release = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(release)
+        try:
+            if owner is not None:
+                check(LIBC.setns(owner, NEWUSER))
+            check(LIBC.unshare(NEWNS | (NEWUSER if new else 0)))
+            if new:
+                be_root()
+            os.write(say, b"0")
+            os.read(wait, 1)
+        except OSError as error:
+            os.write(say, str(error.errno).encode())
+        finally:
+            os._exit(0)
+    os.close(say)
+    os.close(wait)
+    try:
+        number = int(os.read(heard, 16) or errno.ECHILD)
+        if number:
+            raise OSError(number, os.strerror(number))
+        process = str(child)
+        if new:
+            owner = os.open(process + "/ns/user", os.O_RDONLY, dir_fd=PROC)
+        return Namespace(process, owner)
+    finally:
+        os.close(release)
+        os.close(heard)
+        os.waitpid(child, 0)
+
+
+def be_root() -> None:
+    """Be root of one's new user namespace, as who one was: without it nobody could make one below it."""
+    for name, content in (("setgroups", "deny"), ("gid_map", "0 0 1"), ("uid_map", "0 0 1")):
+        with open(os.open("self/" + name, os.O_WRONLY, dir_fd=PROC), "w") as file:
+            file.write(content)
+
+
+def run(directories: list[str], steps: list[Any]) -> list[Any]:
+    """Run a program: for each step the name of its error and the tables that it changed."""
+    program = Program(directories)
+    try:
+        return [program.step(*step) for step in steps]
+    finally:
+        program.close()
+
+
+if __name__ == "__channelexec__":
+    prepared = False
+    for directories, program in channel:  # noqa: F821 - execnet's
+        if not prepared:
+            prepare(directories)
+            prepared = True
+        channel.send(run(directories, program))  # noqa: F821

@@ -1,0 +1,78 @@
+"""The search finds by itself what a kernel does otherwise than the model, and makes it short."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.hosts.stage import Stage
+from harness.notebook import Notebook
+from harness.propagation.operations import LOST_UNBINDABLE
+from harness.propagation.programs import replay
+from harness.search import on_host
+from harness.search.hold import WITNESSES, Search, deviations
+from harness.search.kernel import Kernel, disagreement
+from harness.search.script import script, told
+from harness.worker import Worker
+
+LIMIT = 30.0
+BUDGET = 150
+"""Programs of the search in `pytest experiments/`."""
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """A host of this machine."""
+    with Stage(Notebook(), LIMIT) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def kernel(stage: Stage) -> Iterator[Kernel]:
+    """This machine's kernel."""
+    with Worker(stage, on_host) as worker:
+        yield Kernel(worker)
+
+
+def loses_unbindable(kernel: Kernel) -> bool:
+    """Whether this machine's kernel has the known difference."""
+    return LOST_UNBINDABLE in deviations(kernel, lambda _: True)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_search_finds_by_itself_what_the_kernel_loses(kernel: Kernel, seed: int) -> None:
+    """Where the kernel forgets `unbindable`, a search finds that, in five steps; elsewhere none does."""
+    found = Search(kernel).run(BUDGET, seed)
+
+    assert bool(found) == loses_unbindable(kernel)
+    if found:
+        assert len(found.steps) <= 5
+        assert found.steps[-1].operation.kind.startswith("unshare")
+        assert "unbindable" in told(found, "of this machine")
+
+
+def test_script_shows_the_disagreement_alone(kernel: Kernel, stage: Stage, tmp_path: Path) -> None:
+    """The script of a disagreement runs without the lab, and shows what the kernel has."""
+    steps = replay(WITNESSES[LOST_UNBINDABLE])
+    found = disagreement(steps, kernel.run(steps))
+    if found is None:
+        pytest.skip("this machine's kernel agrees with the model: there is nothing to show")
+    file = tmp_path / "propagation.sh"
+    file.write_text(script(found, "of this machine"))
+
+    shown = subprocess.run(
+        stage.enter(["sh", str(file)], terminal=False),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    ns0, _, ns1 = shown.stdout.partition("ns1:")
+    assert "unbindable - tmpfs w" in ns0
+    assert "- tmpfs w" in ns1
+    assert "unbindable" not in ns1
