@@ -12,7 +12,9 @@ from sessions import ROOT, Project
 from test_compare import run_of
 
 from harness import baseline, cli, known, runs
+from harness.compare import compare
 from harness.errors import UnmetNeedError
+from harness.evidence import KnownDifference, Run
 
 pytest_plugins = ["stand_ins"]
 
@@ -133,3 +135,29 @@ def test_kept_baselines_are_canonical(file: Path) -> None:
     assert file == baseline.file_for(file.parent, host.kernel)
     assert not known.stale(run, known.read().differences)
     assert json.loads(file.read_text())["records"]
+
+
+@pytest.fixture(scope="module")
+def kept() -> list[Run]:
+    """The baselines that are kept."""
+    return [runs.read(file) for file in KEPT]
+
+
+def test_kept_kernels_differences_are_explained(kept: list[Run]) -> None:
+    """Each fact in which the kept kernels differ is a known difference, or a change with its source."""
+    rows = [row for row in compare(kept, known.read()).differing if row.sort == "fact"]
+
+    assert len(rows) > 100
+    assert [row.name for row in rows if not (row.explained or row.known)] == []
+
+
+@pytest.mark.parametrize("entry", known.read().differences, ids=lambda entry: entry.id)
+def test_entries_agree_with_the_kept_kernels(kept: list[Run], entry: KnownDifference) -> None:
+    """What an entry says of a build is what that build's baseline holds."""
+    for run in kept:
+        (host,) = run.hosts.values()
+        build = known.build_of(host)
+        facts = {name: value for record in run.records for name, value in record.facts.items()}
+        deviates = any(known.explains(entry, "facts", name, value) for name, value in facts.items())
+        assert build in entry.seen + entry.not_seen or not entry.facts
+        assert deviates == (bool(entry.facts) and build in entry.seen)
