@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.crew import relay
 from harness.errors import LabError, tail
 from harness.hosts.base import LabHost
-from harness.models.acts import MOST, Act, View
+from harness.models.acts import Act, View
 from harness.worker import Worker
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ ARCHIVE = "crew.pyz"
 
 _APART = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc", "--"]
 """The director ends all processes of its PID namespace after a program: it must have one of its own."""
+
+
+MOST = 8
+"""How many actors there is room for."""
 
 
 class Seen(NamedTuple):

@@ -21,6 +21,10 @@ PROGRAMS = 8
 """Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
 
 
+LONGEST = 24
+"""Acts of a program."""
+
+
 class Model(Protocol):
     """A module of :mod:`harness.models` with its own type of states."""
 
@@ -58,9 +62,9 @@ Play = Callable[[Sequence[tuple[Act, Sequence[int]]]], list[Seen]]
 def drawn(model: Any) -> st.SearchStrategy[list[Draw]]:
     """Acts before there is a state to read them in: verb, actor and argument by number."""
     act = st.tuples(st.integers(0, len(model.VERBS) - 1), st.integers(0, 5), st.integers(0, 60))
-    # Lists of lists are longer than a list is on average, and shrink as well.
-    scenes = st.lists(st.lists(act, min_size=1, max_size=6), min_size=1, max_size=8)
-    return scenes.map(lambda drawn: [draw for scene in drawn for draw in scene])
+    # A list's average length is near its least one: long programs have to be asked for.
+    least = st.sampled_from([1, LONGEST // 2, LONGEST * 2 // 3])
+    return least.flatmap(lambda size: st.lists(act, min_size=size, max_size=LONGEST))
 
 
 def predicted(model: Any, draws: Sequence[Draw], base: Mapping[str, Any]) -> Iterator[Predicted]:

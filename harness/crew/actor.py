@@ -15,7 +15,7 @@ from harness.probes.syscalls import KINDS, call, error_name, prctl, setns, unsha
 _PR_SET_DUMPABLE = 4
 
 Verb = Callable[["Actor", Any, Optional[int]], Any]
-Look = Callable[["Actor"], Dict[str, Any]]
+Look = Callable[["Actor", Any], Dict[str, Any]]
 
 
 class Company:
@@ -82,7 +82,7 @@ class Actor:
     def do(self, what: str, argument: Any, files: list[int]) -> Any:
         """Do something and tell the answer, which is ``ok`` where nothing else is to be told."""
         if what == "look":
-            return self.company.look(self)
+            return self.company.look(self, argument)
         answer = self.company.verbs[what](self, argument, files[0] if files else None)
         return "ok" if answer is None else answer
 
@@ -142,6 +142,25 @@ def _return(actor: Actor, kind: Any, file: int | None) -> None:
     setns(actor.kept.get("namespace", -1))
 
 
+def _write_to(actor: Actor, living: Any, file: int | None) -> None:
+    for other in living:
+        wire.send(actor.company.letters[other][0], actor.number)
+
+
+def letters(actor: Actor, living: Any) -> dict[int, tuple[int, int]]:
+    """Whom the letters of all the living are from: by actor, its PID and user ID as they are seen here."""
+    found = {}
+    for _ in living:
+        sender, _, identity = wire.receive(actor.company.letters[actor.number][1])
+        found[sender] = identity
+    return found
+
+
+def in_words(looks: dict[int, Any], pids: dict[int, int]) -> dict[int, Any]:
+    """What actors saw, in the model's words: as it is, where these hold nothing that varies by nature."""
+    return looks
+
+
 def _exit(actor: Actor, argument: Any, file: int | None) -> None:
     os._exit(0)
 
@@ -153,6 +172,7 @@ VERBS: dict[str, Verb] = {
     "setns": _setns,
     "keep": _keep,
     "return": _return,
+    "write_to": _write_to,
     "exit": _exit,
 }
 """What actors of every kind can do."""

@@ -14,14 +14,18 @@ import select
 import signal
 import sys
 import time
-from typing import Any
+from typing import Any, Sequence
 
 from harness.crew import wire
-from harness.crew.actor import Actor, Company, be_born, flags_of
+from harness.crew.actor import Actor, Company, be_born
+from harness.crew.pid import numbers
 from harness.probes.syscalls import call
 
 LIMIT = 5.0
 """Seconds in which an actor answers, and in which the kernel ends what must end."""
+
+
+BIRTHS = ("fork", "clone", "nest")
 
 
 class Broken(Exception):  # noqa: N818 - in the words of the protocol
@@ -31,13 +35,13 @@ class Broken(Exception):  # noqa: N818 - in the words of the protocol
 class Play:
     """One program under way."""
 
-    def __init__(self, kind: Any, most: int, namespaces: str) -> None:
+    def __init__(self, kind: Any, most: int) -> None:
         """Put the first actor into new namespaces."""
         self.kind = kind
         self.company = Company(most, kind.VERBS, kind.look)
         self.pids: dict[int, int] = {}
         self.pidfds: dict[int, int] = {}
-        be_born(Actor(self.company, 0), 0, flags_of(namespaces) if namespaces else 0)
+        be_born(Actor(self.company, 0), 0, kind.FIRST)
         self.welcome(0)
 
     def welcome(self, number: int) -> None:
@@ -64,21 +68,28 @@ class Play:
 
     def act(self, verb: str, number: int, argument: Any, ends: list[int]) -> Any:
         """Have an actor do something; wait for those whose end it should be."""
-        files = self.files_for(verb, number, argument)
-        answer = self.ask(number, verb, argument, files)
+        handed, files = self.handed(verb, number, argument)
+        answer = self.ask(number, verb, handed, files)
         for file in files:
             os.close(file)
-        if verb in ("fork", "clone") and answer == "ok":
-            self.welcome(argument[0] if verb == "clone" else argument)
+        if verb in BIRTHS and answer == "ok":
+            self.welcome(argument if verb == "fork" else argument[0])
         self.bury(ends)
         return answer
 
-    def files_for(self, verb: str, number: int, argument: Any) -> list[int]:
-        """What an actor is handed for an act: it may itself not be allowed to open it."""
-        if verb not in ("setns", "keep"):
-            return []
-        pid = self.pids[argument if verb == "setns" else number]
-        return [os.open(f"/proc/{pid}/ns/{self.kind.NEW}", os.O_RDONLY)]
+    def handed(self, verb: str, number: int, argument: Any) -> tuple[Any, list[int]]:
+        """An act's argument, and files that the actor itself may not be allowed to open."""
+        if verb in ("setns", "keep"):
+            # Of uts and ipc, an actor keeps its own.
+            pid = self.pids[number if argument is None else argument]
+            return argument, [os.open(f"/proc/{pid}/ns/{self.kind.NEW}", os.O_RDONLY)]
+        if verb == "signal":
+            return argument, [os.dup(self.pidfds[argument[0]])]
+        if verb == "kill":
+            target, name = argument
+            layer = len(numbers(self.pids[number])) - 1
+            return [numbers(self.pids[target])[layer], name], []
+        return argument, []
 
     def bury(self, ends: list[int]) -> None:
         """Wait for those that should end, at most so long; forget all that have ended."""
@@ -93,18 +104,38 @@ class Play:
 
     def look(self) -> dict[str, Any]:
         """What all living actors see, and which of them share namespaces, in the model's words."""
-        seen: dict[str, Any] = {}
-        for number in self.pids:
-            found = self.ask(number, "look")
-            if found == "dead":
-                raise Broken(f"actor {number} ended while it was asked what it sees")
-            seen.update({f"{_letter(number)}: {key}": value for key, value in found.items()})
-        for name in self.kind.NAMESPACES:
-            numbers: dict[str, int] = {}
-            for number, pid in self.pids.items():
-                link = os.readlink(f"/proc/{pid}/ns/{name}")
-                seen[f"{_letter(number)}: {name} namespace"] = numbers.setdefault(link, len(numbers))
+        if self.kind.LETTERS:
+            for number in self.pids:
+                self.must_answer(number, "write_to", [*self.pids])
+        looks = {number: self.must_answer(number, "look", [*self.pids]) for number in self.pids}
+        seen = {
+            f"{_letter(number)}: {key}": value
+            for number, found in self.kind.in_words(looks, self.pids).items()
+            for key, value in found.items()
+        }
+        for group in self.kind.NAMESPACES:
+            seen.update(self.links(group))
         return seen
+
+    def must_answer(self, number: int, what: str, argument: Any) -> Any:
+        """What an actor answers, which does not end by the question."""
+        answer = self.ask(number, what, argument)
+        if answer == "dead":
+            raise Broken(f"actor {number} ended at {what}")
+        return answer
+
+    def links(self, names: Sequence[str]) -> dict[str, int]:
+        """Which namespaces are one and the same, by links in /proc that are equal."""
+        found: dict[str, int] = {}
+        known: dict[str, int] = {}
+        for name in names:
+            for number, pid in self.pids.items():
+                try:
+                    link = os.readlink(f"/proc/{pid}/ns/{name}")
+                except FileNotFoundError:
+                    continue
+                found[f"{_letter(number)}: {name} namespace"] = known.setdefault(link, len(known))
+        return found
 
     def end(self) -> None:
         """End every actor, wherever it is: this is PID 1 of their PID namespace."""
@@ -130,7 +161,7 @@ def _readable(descriptors: list[int], seconds: float) -> list[int]:
 
 def run(kind: Any, program: dict[str, Any]) -> list[dict[str, Any]]:
     """What was seen in the beginning and after each act: ``answer`` and ``view``."""
-    play = Play(kind, program["most"], kind.NEW)
+    play = Play(kind, program["most"])
     try:
         seen = [{"answer": "ok", "view": play.look()}]
         for (verb, number, argument), ends in program["acts"]:
@@ -141,13 +172,13 @@ def run(kind: Any, program: dict[str, Any]) -> list[dict[str, Any]]:
     return seen
 
 
-def main(name: str | None = None) -> None:
+def main() -> None:
     """Run as a program, which is given the kind of namespace."""
     if os.getpid() != 1:
         sys.exit("the director must be PID 1: it ends all processes of its PID namespace")
     # The kernel reaps whoever is orphaned, and the actors their children: no number stays taken by the dead.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    kind = importlib.import_module("harness.crew." + (name or sys.argv[1]))
+    kind = importlib.import_module("harness.crew." + sys.argv[1])
     print(json.dumps(kind.prepare() or {}), flush=True)
     for line in sys.stdin:
         try:

@@ -7,9 +7,10 @@ import os
 from typing import Any
 
 from harness.crew.actor import Actor, Verb
-from harness.probes.syscalls import call, checked, libc
+from harness.probes.syscalls import KINDS, call, checked, libc
 
-NEW, NAMESPACES = "ipc", ("ipc",)
+NEW, NAMESPACES = "ipc", (("ipc",),)
+LETTERS, FIRST = False, KINDS["ipc"]
 
 _CREAT, _EXCL, _RMID = 0o1000, 0o2000, 0
 _HOW = {"create": _CREAT, "exclusive": _CREAT | _EXCL, "": 0}
@@ -90,7 +91,7 @@ VERBS: dict[str, Verb] = {
 }
 
 
-def look(actor: Actor) -> dict[str, Any]:
+def look(actor: Actor, living: Any) -> dict[str, Any]:
     """The objects of each sort, and the first byte of what was attached last."""
     seen: dict[str, Any] = {sort + "s": _listed(sort) for sort in _TABLES}
     seen["POSIX queues"] = [name for name in _NAMES if _exists(name)]

@@ -7,9 +7,10 @@ from typing import Any
 
 from harness.crew.actor import Actor, Verb
 from harness.probes.children import read
-from harness.probes.syscalls import setdomainname, sethostname
+from harness.probes.syscalls import KINDS, setdomainname, sethostname
 
-NEW, NAMESPACES = "uts", ("uts", "user")
+NEW, NAMESPACES = "uts", (("uts",), ("user",))
+LETTERS, FIRST = False, KINDS["uts"]
 
 
 def prepare() -> None:
@@ -29,7 +30,7 @@ def _setdomainname(actor: Actor, name: Any, file: int | None) -> None:
 VERBS: dict[str, Verb] = {"sethostname": _sethostname, "setdomainname": _setdomainname}
 
 
-def look(actor: Actor) -> dict[str, Any]:
+def look(actor: Actor, living: Any) -> dict[str, Any]:
     """Both names; where uname(2) and /proc differ on the first, both of what they say."""
     uname, proc = os.uname().nodename, read("/proc/sys/kernel/hostname")
     return {

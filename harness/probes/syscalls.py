@@ -21,6 +21,7 @@ _OLD: dict[str, dict[str, int]] = {
     **dict.fromkeys(("aarch64", "riscv64", "loongarch64"), _GENERIC),
 }
 _NEW = {
+    "pidfd_send_signal": 424,
     "open_tree": 428,
     "move_mount": 429,
     "fsopen": 430,
