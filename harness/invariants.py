@@ -6,7 +6,7 @@ so that an act may be left out without the others losing their sense.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from hypothesis import find, settings
@@ -17,7 +17,7 @@ from harness.crews import Seen
 from harness.errors import LabError
 from harness.models.acts import OK, Act, View, letter
 
-PROGRAMS = 8
+PROGRAMS = 6
 """Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
 
 
@@ -67,36 +67,46 @@ def drawn(model: Any) -> st.SearchStrategy[list[Draw]]:
     return least.flatmap(lambda size: st.lists(act, min_size=size, max_size=LONGEST))
 
 
-def predicted(model: Any, draws: Sequence[Draw], base: Mapping[str, Any]) -> Iterator[Predicted]:
-    """The acts that draws stand for, and what the model says of each; until all are dead."""
+def predicted(model: Any, program: Sequence[Draw | Act], base: Mapping[str, Any]) -> Iterator[Predicted]:
+    """The acts of a program, or what draws stand for, and what the model says of each; until all are dead."""
     state = model.start(**base)
-    for verb, actor, argument in draws:
+    for given in program:
         living = [*state.actors]
         if not living:
             return
-        choices = possible(model, state, living[actor % len(living)], verb)
-        act = choices[argument % len(choices)]
-        state, answer = model.step(state, act)
+        act = given if isinstance(given, Act) else read(model, state, living, given)
+        try:
+            state, answer = model.step(state, act)
+        except KeyError:
+            # A situation's act by or on somebody whom, the model says, there is not.
+            return
         ends = [one for one in living if one not in state.actors]
         yield Predicted(act, ends, Seen("dead" if act.actor in ends else answer, model.view(state)))
 
 
-def possible(model: Any, state: Any, actor: int, verb: int) -> list[Act]:
-    """What an actor could try of this verb, or of the next one of which there is anything to try."""
+def read(model: Any, state: Any, living: Sequence[int], draw: Draw) -> Act:
+    """The act that a draw stands for; of a verb of which there is nothing to try, the next one."""
+    verb, number, argument = draw
+    actor = living[number % len(living)]
     verbs = [*model.VERBS[verb:], *model.VERBS[:verb]]
-    return next(choices for choices in (model.choices(state, actor, verb) for verb in verbs) if choices)
+    choices = next(found for found in (model.choices(state, actor, verb) for verb in verbs) if found)
+    act: Act = choices[argument % len(choices)]
+    return act
 
 
-def difference(model: Any, play: Play, draws: Sequence[Draw], base: Mapping[str, Any]) -> str:
-    """The program up to the first act of which the kernel says something else than the model; or nothing."""
-    steps = [*predicted(model, draws, base)]
+def difference(model: Any, play: Play, program: Sequence[Draw | Act], base: Mapping[str, Any]) -> str:
+    """A program up to the first act of which the kernel says something else than the model; or nothing."""
+    steps = [*predicted(model, program, base)]
     seen = play([(step.act, step.ends) for step in steps])
     first = Seen(OK, model.view(model.start(**base)))
     said = [first, *(step.seen for step in steps)]
-    for number, (expected, found) in enumerate(zip(said, seen, strict=True)):
+    # What kernel and model disagree on can keep the rest from being played: then less was seen.
+    for number, (expected, found) in enumerate(zip(said, seen, strict=False)):
         differing = disagreements(expected, found)
         if differing:
             return "\n".join([*told(model, steps[:number]), *differing])
+    if len(seen) != len(said):
+        raise LabError(f"the program was not played to its end: {told(model, steps)[len(seen) - 1]}")
     return ""
 
 
@@ -128,25 +138,31 @@ def as_kernel(model: Any, base: Mapping[str, Any]) -> Play:
         state = model.start(**base)
         seen = [Seen(OK, model.view(state))]
         for act, _ in program:
-            if act.actor not in state.actors:
-                seen.append(Seen("dead", model.view(state)))
-                continue
-            state, answer = model.step(state, act)
+            try:
+                state, answer = model.step(state, act)
+            except KeyError:
+                break
             seen.append(Seen("dead" if act.actor not in state.actors else answer, model.view(state)))
         return seen
 
     return play
 
 
-class Finding(NamedTuple):
-    """A program of which the kernel says something else than the model, as short as it can be."""
+def search(model: Any, play: Play, base: Mapping[str, Any], situations: Iterable[Sequence[Act]] = ()) -> str:
+    """A program that tells kernel and model apart: one of the situations, or the shortest that was found.
 
-    text: str
-    draws: list[Draw]
+    Raises:
+        LabError: the crew broke; its programs tell nothing.
+    """
+    for situation in situations:
+        text = difference(model, play, situation, base)
+        if text:
+            return text
+    return found(model, play, base)
 
 
-def search(model: Any, play: Play, base: Mapping[str, Any], examples: int | None = None) -> Finding | None:
-    """The shortest program found that tells kernel and model apart; of hypothesis' examples, or so many.
+def found(model: Any, play: Play, base: Mapping[str, Any]) -> str:
+    """The shortest program found that tells kernel and model apart, of so many as the settings say.
 
     Raises:
         LabError: the crew broke; its programs tell nothing.
@@ -166,12 +182,16 @@ def search(model: Any, play: Play, base: Mapping[str, Any], examples: int | None
         texts[str(draws)] = text
         return bool(text)
 
-    assert settings.default is not None
-    chosen = settings(max_examples=examples or settings.default.max_examples * PROGRAMS, database=None)
     try:
-        found = find(drawn(model), differs, settings=chosen)
+        shortest: list[Draw] = find(drawn(model), differs, settings=many())
     except NoSuchExample:
-        found = []
+        shortest = []
     if broken:
         raise broken[0]
-    return Finding(texts[str(found)], found) if found else None
+    return texts[str(shortest)] if shortest else ""
+
+
+def many() -> settings:
+    """The settings of the profile, for programs."""
+    assert settings.default is not None
+    return settings(max_examples=settings.default.max_examples * PROGRAMS, database=None)

@@ -21,9 +21,11 @@ Look = Callable[["Actor", Any], Dict[str, Any]]
 class Company:
     """What all actors of a program are born with: everybody's sockets, and what their kind can do and see."""
 
-    def __init__(self, most: int, verbs: dict[str, Verb], look: Look) -> None:
-        """Have room for ``most`` actors."""
-        self.verbs, self.look = {**VERBS, **verbs}, look
+    def __init__(self, most: int, kind: Any) -> None:
+        """Have room for ``most`` actors, who do and see what a module of this package says."""
+        self.verbs: dict[str, Verb] = {**VERBS, **kind.VERBS}
+        self.look: Look = kind.look
+        self.settle: Callable[[int], None] = kind.settle
         self.orders = [wire.pair() for _ in range(most)]
         """Of each actor: the director's end and its own."""
         self.letters = [wire.pair() for _ in range(most)]
@@ -50,7 +52,7 @@ class Actor:
     def live(self, flags: int) -> None:
         """Serve until told to end, in the new namespaces of ``flags``; never returns."""
         try:
-            be_root(flags)
+            self.settle(flags)
             wire.send(self.orders, "here")
             while True:
                 self.serve()
@@ -58,6 +60,11 @@ class Actor:
             pass
         finally:
             os._exit(0)
+
+    def settle(self, flags: int) -> None:
+        """Own one's files in /proc (proc(5)), and see to one's IDs in new namespaces of these flags."""
+        prctl(_PR_SET_DUMPABLE, 1)
+        self.company.settle(flags)
 
     @property
     def orders(self) -> socket.socket:
@@ -96,14 +103,14 @@ def be_born(parent: Actor, number: int, flags: int = 0) -> int:
     return pid
 
 
-def be_root(flags: int) -> None:
-    """Own one's files in /proc (proc(5)); map root where there is a new user namespace.
-
-    Who is nobody there may make no further one (clone(2), EPERM).
-    """
-    prctl(_PR_SET_DUMPABLE, 1)
+def settle(flags: int) -> None:
+    """Map root where there is a new user namespace: who is nobody there may make no other (clone(2))."""
     if flags & KINDS["user"]:
         map_root()
+
+
+def fresh() -> None:
+    """Nothing is left of the program before."""
 
 
 def flags_of(kinds: str) -> int:
@@ -122,7 +129,7 @@ def _clone(actor: Actor, argument: Any, file: int | None) -> None:
 
 def _unshare(actor: Actor, kinds: Any, file: int | None) -> None:
     unshare(flags_of(kinds))
-    be_root(flags_of(kinds))
+    actor.settle(flags_of(kinds))
 
 
 def _setns(actor: Actor, other: Any, file: int | None) -> None:
@@ -143,7 +150,7 @@ def _return(actor: Actor, kind: Any, file: int | None) -> None:
 
 
 def _write_to(actor: Actor, living: Any, file: int | None) -> None:
-    for other in living:
+    for other, _ in living:
         wire.send(actor.company.letters[other][0], actor.number)
 
 

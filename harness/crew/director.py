@@ -38,9 +38,10 @@ class Play:
     def __init__(self, kind: Any, most: int) -> None:
         """Put the first actor into new namespaces."""
         self.kind = kind
-        self.company = Company(most, kind.VERBS, kind.look)
+        self.company = Company(most, kind)
         self.pids: dict[int, int] = {}
         self.pidfds: dict[int, int] = {}
+        kind.fresh()
         be_born(Actor(self.company, 0), 0, kind.FIRST)
         self.welcome(0)
 
@@ -53,9 +54,13 @@ class Play:
         self.pids[number], self.pidfds[number] = pid, call("pidfd_open", pid, 0)
 
     def ask(self, number: int, what: str, argument: Any = None, files: Any = ()) -> Any:
-        """What an actor answers; ``dead`` if it ends instead."""
+        """What an actor answers when it is told to do something."""
+        wire.send(self.company.orders[number][0], [what, argument], files)
+        return self.hear(number, what)
+
+    def hear(self, number: int, what: str) -> Any:
+        """What an actor answers to what it was asked; ``dead`` if it ends instead."""
         end, pidfd = self.company.orders[number][0], self.pidfds[number]
-        wire.send(end, [what, argument], files)
         ready = _readable([end.fileno(), pidfd], LIMIT)
         if not ready:
             raise Broken(f"actor {number} did not answer {what} in {LIMIT:g} s")
@@ -77,6 +82,15 @@ class Play:
         self.bury(ends)
         return answer
 
+    def can(self, verb: str, number: int, argument: Any) -> bool:
+        """Whether those are alive whom an act takes."""
+        target = number
+        if verb in ("kill", "signal", "map"):
+            target = argument[0]
+        elif verb in ("setns", "keep") and argument is not None:
+            target = argument
+        return number in self.pids and target in self.pids
+
     def handed(self, verb: str, number: int, argument: Any) -> tuple[Any, list[int]]:
         """An act's argument, and files that the actor itself may not be allowed to open."""
         if verb in ("setns", "keep"):
@@ -89,6 +103,8 @@ class Play:
             target, name = argument
             layer = len(numbers(self.pids[number])) - 1
             return [numbers(self.pids[target])[layer], name], []
+        if verb == "map":
+            return [self.pids[argument[0]], argument[1]], []
         return argument, []
 
     def bury(self, ends: list[int]) -> None:
@@ -104,10 +120,10 @@ class Play:
 
     def look(self) -> dict[str, Any]:
         """What all living actors see, and which of them share namespaces, in the model's words."""
+        living = [*self.pids.items()]
         if self.kind.LETTERS:
-            for number in self.pids:
-                self.must_answer(number, "write_to", [*self.pids])
-        looks = {number: self.must_answer(number, "look", [*self.pids]) for number in self.pids}
+            self.ask_all("write_to", living)
+        looks = self.ask_all("look", living)
         seen = {
             f"{_letter(number)}: {key}": value
             for number, found in self.kind.in_words(looks, self.pids).items()
@@ -117,12 +133,14 @@ class Play:
             seen.update(self.links(group))
         return seen
 
-    def must_answer(self, number: int, what: str, argument: Any) -> Any:
-        """What an actor answers, which does not end by the question."""
-        answer = self.ask(number, what, argument)
-        if answer == "dead":
-            raise Broken(f"actor {number} ended at {what}")
-        return answer
+    def ask_all(self, what: str, argument: Any) -> dict[int, Any]:
+        """What all living actors answer, which do not end by the question."""
+        for number in self.pids:
+            wire.send(self.company.orders[number][0], [what, argument])
+        answers = {number: self.hear(number, what) for number in self.pids}
+        if "dead" in answers.values():
+            raise Broken(f"of {answers}, somebody ended at {what}")
+        return answers
 
     def links(self, names: Sequence[str]) -> dict[str, int]:
         """Which namespaces are one and the same, by links in /proc that are equal."""
@@ -165,7 +183,9 @@ def run(kind: Any, program: dict[str, Any]) -> list[dict[str, Any]]:
     try:
         seen = [{"answer": "ok", "view": play.look()}]
         for (verb, number, argument), ends in program["acts"]:
-            answer = play.act(verb, number, argument, ends) if number in play.pids else "dead"
+            if not play.can(verb, number, argument):
+                break
+            answer = play.act(verb, number, argument, ends)
             seen.append({"answer": answer, "view": play.look()})
     finally:
         play.end()

@@ -6,10 +6,11 @@ import ctypes
 import os
 from typing import Any
 
-from harness.crew.actor import Actor, Verb
+from harness.crew.actor import Actor, Verb, fresh, in_words, settle
 from harness.probes.syscalls import KINDS, call, checked, libc
 
 NEW, NAMESPACES = "ipc", (("ipc",),)
+__all__ = ["fresh", "in_words", "settle"]
 LETTERS, FIRST = False, KINDS["ipc"]
 
 _CREAT, _EXCL, _RMID = 0o1000, 0o2000, 0

@@ -7,10 +7,11 @@ import signal
 from typing import Any
 
 from harness.crew import chain
-from harness.crew.actor import Actor, Verb, letters
+from harness.crew.actor import Actor, Verb, fresh, letters, settle
 from harness.probes.syscalls import call, error_name, prctl
 
 NEW, NAMESPACES = "pid", (("pid", "pid_for_children"),)
+__all__ = ["fresh", "settle"]
 LETTERS, FIRST = True, 0
 
 _PR_SET_CHILD_SUBREAPER = 36

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from harness.crew.actor import Actor, Verb
+from harness.crew.actor import Actor, Verb, fresh, in_words, settle
 from harness.probes.children import read
 from harness.probes.syscalls import KINDS, setdomainname, sethostname
 
 NEW, NAMESPACES = "uts", (("uts",), ("user",))
+__all__ = ["fresh", "in_words", "settle"]
 LETTERS, FIRST = False, KINDS["uts"]
 
 

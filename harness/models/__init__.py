@@ -5,3 +5,12 @@ not), ``step`` (the state after an act, and the answer that it gets), ``view`` (
 and ``tell`` (an act as a line that a person could type). States are immutable. Each rule of a page is a
 function of its own, marked by :func:`harness.models.rules.rule`.
 """
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from harness.models import ipc, pid, user, uts
+
+MODELS: dict[str, ModuleType] = {"uts": uts, "ipc": ipc, "pid": pid, "user": user}
+"""Kind of namespace to its model."""

@@ -88,7 +88,10 @@ def choices(state: State, actor: int, verb: str) -> list[Act]:
     known += [(sort, n) for space in state.spaces for sort, made in space.made.items() for n in range(made)]
     arguments: Mapping[str, tuple[object, ...]] = {
         "get": tuple(
-            (sort, key, how) for how in ("create", "exclusive", "") for key in KEYS for sort in SORTS
+            (sort, key, how)
+            for how in ("create", "exclusive", "")
+            for key in KEYS
+            for sort in (*SORTS, "segment")
         ),
         "remove": tuple(known),
         "attach": tuple(number for sort, number in known if sort == "segment"),

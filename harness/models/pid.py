@@ -61,9 +61,10 @@ class State:
 
 
 VERBS = (
-    *["fork", "unshare"] * 3,
-    *["clone", "kill", "setns", "subreaper"] * 2,
-    *["signal", "exit", "keep", "return", "nest"],
+    *["fork"] * 5,
+    *["subreaper", "unshare"] * 2,
+    *["clone", "kill", "exit", "setns"] * 2,
+    *["signal", "keep", "return", "nest"],
 )
 SIGNALS = ("KILL", "TERM", "USR1")
 
@@ -82,12 +83,12 @@ def choices(state: State, actor: int, verb: str) -> list[Act]:
     arguments: Mapping[str, Iterable[object]] = {
         "fork": (state.born,) * room,
         "clone": ((state.born, "pid"),) * room,
-        "nest": [(state.born, levels) for levels in (2, 2, 2, left, left + 1) if room and levels > 1],
+        "nest": [(state.born, levels) for levels in (*[2] * 12, left, left + 1) if room and levels > 1],
         "unshare": ("pid",),
         "setns": (*others, actor),
         "keep": (*others, actor),
         "return": (None,) * (me.kept is not None),
-        "subreaper": (True, False),
+        "subreaper": (True, True, False),
         "kill": [(other, name) for name in SIGNALS for other in reversed(visible)],
         "signal": [(other, name) for other in state.actors for name in SIGNALS],
     }
@@ -188,6 +189,14 @@ def kind_of_adopter(state: State, dead: Process) -> str:
     Source: pid_namespaces(7), Adoption of orphaned children; prctl(2), PR_SET_CHILD_SUBREAPER.
     """
     return "init" if subreaper_above(state, dead) is None else "subreaper"
+
+
+def adopter(state: State, dead: Process) -> int:
+    """Who adopts the children of the dead."""
+    subreaper = kind_of_adopter(state, dead) == "subreaper"
+    found = subreaper_above(state, dead) if subreaper else state.spaces[dead.space].init
+    assert found is not None
+    return found
 
 
 def subreaper_above(state: State, dead: Process) -> int | None:
@@ -302,12 +311,8 @@ def _ended(state: State, number: int) -> State:
     """Without a process and all that ends with it; what it leaves behind is adopted."""
     gone = {other for other in state.processes if other == number or ends_with(state, other, number)}
     dead = state.processes[number]
-    adopter = state.spaces[dead.space].init
-    if kind_of_adopter(state, dead) == "subreaper":
-        adopter = subreaper_above(state, dead)
-    assert adopter is not None
     left = {
-        other: replace(one, parent=adopter) if one.parent == number else one
+        other: replace(one, parent=adopter(state, dead)) if one.parent == number else one
         for other, one in state.processes.items()
         if other not in gone
     }

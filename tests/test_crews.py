@@ -1,0 +1,84 @@
+"""Crews on a host: what they see refutes a broken model, and what breaks them is never a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from broken_models import otherwise
+
+from harness import crews, invariants
+from harness.crews import Crew
+from harness.errors import LabError
+from harness.hosts.stage import Stage
+from harness.models import MODELS
+from harness.models.acts import Act
+from harness.models.situations import SITUATIONS
+from harness.notebook import Notebook
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """A host of this machine."""
+    with Stage(Notebook()) as made:
+        yield made
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_kernel_refutes_a_broken_model(stage: Stage, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Held against this kernel, a model with a broken rule is found to disagree."""
+    broken = otherwise(kind)[0]
+    monkeypatch.setattr(MODELS[kind], broken.rule, broken.instead)
+
+    with Crew(stage, kind) as crew:
+        text = invariants.search(MODELS[kind], crew.play, crew.base, SITUATIONS[kind].values())
+
+    assert "kernel" in text.splitlines()[-1]
+
+
+def test_actor_that_breaks_is_no_verdict(stage: Stage) -> None:
+    """An act that an actor does not know is an error of the lab, which says so."""
+    with Crew(stage, "uts") as crew, pytest.raises(LabError, match=r"broke: .*KeyError"):
+        crew.play([(Act("no such act", 0), [])])
+
+
+def test_actor_that_ends_is_seen_no_more(stage: Stage) -> None:
+    """Who has ended is in nobody's view any more; until then it is."""
+    with Crew(stage, "pid") as crew:
+        seen = crew.play([(Act("fork", 0, 1), []), (Act("exit", 1), [1])])
+
+    assert [sorted(key for key in one.view if key.endswith("its parent")) for one in seen] == [
+        ["a: its parent"],
+        ["a: its parent", "b: its parent"],
+        ["a: its parent"],
+    ]
+
+
+def test_director_that_ends_is_no_verdict(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A director that ends before it has answered is an error of the lab."""
+    monkeypatch.setattr(crews, "_APART", ["true"])
+
+    with pytest.raises(
+        LabError, match="the crew for uts namespaces on stage broke: 'its director has ended'"
+    ):
+        Crew(stage, "uts")
+
+
+def test_director_refuses_to_share_its_pid_namespace(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is not PID 1, the director ends nothing but itself."""
+    monkeypatch.setattr(crews, "_APART", ["env"])
+
+    with pytest.raises(LabError, match="its director has ended"):
+        Crew(stage, "uts")
+
+
+def test_machine_keeps_its_name(stage: Stage) -> None:
+    """What actors set in the first namespace of a program reaches neither the host nor the next program."""
+    before = stage.check_output("hostname")
+    with Crew(stage, "uts") as crew:
+        first = crew.play([(Act("sethostname", 0, "red"), [])])
+        second = crew.play([])
+
+    assert first[-1].view["a: hostname"] == "red"
+    assert second[-1].view["a: hostname"] == "start"
+    assert stage.check_output("hostname") == before

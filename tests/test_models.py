@@ -1,0 +1,181 @@
+"""The models of namespaces, without a kernel: what they say, and that each broken rule would be found."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from broken_models import Broken, broken_rules, otherwise, whole
+from hypothesis import find
+from hypothesis.errors import NoSuchExample
+
+from harness import invariants
+from harness.models import MODELS, rules
+from harness.models.acts import Act
+from harness.models.situations import SITUATIONS
+
+ANSWERS: Mapping[str, Mapping[str, list[object]]] = {
+    "uts": {
+        "a name is set and seen by who joins": ["ok", "ok", "ok", "dead"],
+        "a namespace that is kept open is inherited": ["ok", "ok", "ok", "ok", "ok"],
+    },
+    "ipc": {
+        "a removed segment lives until the last one detaches": [
+            0,
+            "ok",
+            "ok",
+            "ok",
+            "ENOENT",
+            "ok",
+            "ok",
+            "dead",
+        ],
+        "attached memory is shared across namespaces": [0, "ok", "ok", "ok", "ok"],
+        "a namespace outlives its members where it is kept open": [
+            "ok",
+            "ok",
+            "ok",
+            "ENOENT",
+            "ok",
+            "EEXIST",
+        ],
+    },
+    "pid": {
+        "nobody is born after the init": ["ok", "ok", "ok", "ENOMEM"],
+        "a subreaper adopts, and its children do not": ["ok", "ok", "ok", "ok", "dead"],
+        "the init in the parent's namespace adopts": ["ok", "ok", "ok", "ok", "dead"],
+        "an init is ended from outside alone": ["ok", "ok", "ok", "ok", "EINVAL", "ok", "ok"],
+        "thirty-two levels and no more": ["ENOSPC", "ok"],
+    },
+    "user": {
+        "who made a namespace is capable there": ["ok", "ok", "EPERM", "ok", "ok"],
+        "a map is written once, and not from afar": ["ok", "ok", "ok", "EPERM", "ok", "EPERM"],
+        "a range outside is within one line of the parent's map": ["ok", "ok", "ok", "EPERM", "ok"],
+        "root without capabilities cannot hand on root": ["ok", "ok", "EPERM"],
+        "files belong to whom a map makes of their owners": [
+            "ok",
+            "ok",
+            "ok",
+            "ok",
+            "EPERM",
+            "ok",
+            "ok",
+            "ok",
+            "EINVAL",
+        ],
+    },
+}
+"""What the manual pages have a kernel answer, act by act, in each situation that a search plays first."""
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_situations_are_answered_as_the_pages_say(kind: str) -> None:
+    """In each named situation the model gives the answers that the manual pages give."""
+    answers = {
+        name: [step.seen.answer for step in invariants.predicted(MODELS[kind], acts, {})]
+        for name, acts in SITUATIONS[kind].items()
+    }
+
+    assert answers == ANSWERS[kind]
+
+
+LAST_VIEW = [
+    ("uts", "a name is set and seen by who joins", {"a: hostname": "red", "a: domain name": "start.example"}),
+    ("ipc", "attached memory is shared across namespaces", {"a: memory": 2, "a: segments": []}),
+    ("pid", "a subreaper adopts, and its children do not", {"d: its parent": "a"}),
+    (
+        "pid",
+        "the init in the parent's namespace adopts",
+        {"d: its parent": 0, "c: sees a": 0, "a: sees c": "c"},
+    ),
+    ("user", "who made a namespace is capable there", {"a: user ID of b": 0, "a: capable": True}),
+    ("user", "a map is written once, and not from afar", {"c: uid_map of b": [[0, 0, 1001]]}),
+    ("user", "files belong to whom a map makes of their owners", {"b: owner of one": 65534}),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "expected"), LAST_VIEW)
+def test_situations_end_with_the_view_that_the_pages_describe(
+    kind: str, name: str, expected: dict[str, Any]
+) -> None:
+    """After a named situation everybody sees what the manual pages say."""
+    *_, last = invariants.predicted(MODELS[kind], SITUATIONS[kind][name], {})
+
+    assert {key: last.seen.view.get(key) for key in expected} == expected
+
+
+@functools.cache
+def programs(kind: str) -> list[list[Any]]:
+    """What a search plays by default: the situations, then what hypothesis draws."""
+    played: list[list[Any]] = [*SITUATIONS[kind].values()]
+
+    def noted(draws: list[Any]) -> bool:
+        played.append(draws)
+        return False
+
+    with pytest.raises(NoSuchExample):
+        find(
+            invariants.drawn(MODELS[kind]),
+            noted,
+            settings=invariants.many(),
+        )
+    return played
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_search_reaches_each_answer_of_each_rule(kind: str) -> None:
+    """The programs of a default run have every rule of the model give each of its answers."""
+    rules.reached.clear()
+    for program in programs(kind):
+        assert [*invariants.predicted(MODELS[kind], program, {})]
+
+    assert [row for row in rules.coverage(MODELS[kind].__name__) if row[2] == 0] == []
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_search_finds_each_broken_rule(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Held against a kernel that follows the model, the same model with any one rule broken is found."""
+    missed = []
+    for broken in [*broken_rules(kind), *otherwise(kind)]:
+        with monkeypatch.context() as patch:
+            patch.setattr(MODELS[kind], broken.rule, broken.instead)
+            if not any(told_apart(kind, program) for program in programs(kind)):
+                missed.append(f"{broken.rule}: {broken.how}")
+
+    assert missed == []
+
+
+def told_apart(kind: str, program: list[Act]) -> bool:
+    """Whether a program shows the model, as it is now, to be another than the whole one."""
+    try:
+        return bool(invariants.difference(MODELS[kind], invariants.as_kernel(whole(kind), {}), program, {}))
+    except (AssertionError, KeyError):
+        return True  # it contradicts itself
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_each_rule_is_broken_somehow(kind: str) -> None:
+    """No rule of a model is left out when they are broken one by one."""
+    broken: list[Broken] = [*broken_rules(kind), *otherwise(kind)]
+    ruled = {rule.name for rule in rules.RULES.values() if rule.module == MODELS[kind].__name__}
+
+    assert ruled - {one.rule for one in broken} == set()
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_whole_model_agrees_with_itself(kind: str) -> None:
+    """Control: the unbroken model is told apart from itself by no program."""
+    assert not any(told_apart(kind, program) for program in programs(kind))
+
+
+def test_disagreement_is_printed_as_the_shortest_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disagreement is told as shell lines, with what kernel and model say of the last."""
+    monkeypatch.setattr(MODELS["uts"], "copied", otherwise("uts")[0].instead)
+
+    assert invariants.search(MODELS["uts"], invariants.as_kernel(whole("uts"), {}), {}).splitlines() == [
+        "a# unshare --uts sh    # in a child, whose shell is b",
+        "    # b: hostname: kernel 'start', model ''",
+        "    # b: domain name: kernel 'start.example', model ''",
+    ]
