@@ -31,6 +31,7 @@ hostname {NAME}
 mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/sshd && cp -r "$1" /run/machine && chmod 755 /run/machine
 mount -t tmpfs -o mode=1777 tmpfs /tmp
 mount --bind /run/machine/passwd /etc/passwd
+for each in $3; do mount --bind /run/machine/config "$each"; done
 mount --make-rshared /
 exec "$2" -D -e -f /run/machine/sshd_config
 """
@@ -46,7 +47,6 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin yes
 LogLevel VERBOSE
-{more}
 """
 
 
@@ -89,8 +89,8 @@ def needed() -> None:
 
 
 @contextlib.contextmanager
-def remote(folder: Path, more: str = "") -> Iterator[Remote]:
-    """Boot one; ``more`` are lines of its sshd's configuration."""
+def remote(folder: Path, lacks: str = "") -> Iterator[Remote]:
+    """Boot one; it ``lacks`` these commands, as far as they are where a system has them."""
     needed()
     folder.mkdir(exist_ok=True)
     port = _free_port()
@@ -101,13 +101,13 @@ def remote(folder: Path, more: str = "") -> Iterator[Remote]:
         "root:*:0:0::/root:/bin/sh\nsshd:*:65531:65531::/run/sshd:/bin/false\n"
         f"{ORDINARY}:*:65532:65532::/tmp:/bin/sh\n"
     )
-    (folder / "sshd_config").write_text(_CONFIG.format(port=port, more=more))
+    (folder / "sshd_config").write_text(_CONFIG.format(port=port))
     (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     _write_config(folder, port)
     started = subprocess.Popen(
         [
             *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"),
-            *("sh", "-c", _BOOT, "boot", str(folder), str(SSHD)),
+            *("sh", "-c", _BOOT, "boot", str(folder), str(SSHD), _paths(lacks)),
         ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -121,6 +121,12 @@ def remote(folder: Path, more: str = "") -> Iterator[Remote]:
         started.kill()
         started.wait()
     reader.join(_WAIT)
+
+
+def _paths(commands: str) -> str:
+    """Where commands are that a system has, and those that they stand for."""
+    found = [Path(folder, name) for name in commands.split() for folder in ("/usr/local/bin", "/usr/bin")]
+    return " ".join(sorted({str(path.resolve()) for path in found if path.exists()}))
 
 
 def _write_config(folder: Path, port: int) -> None:

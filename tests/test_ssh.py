@@ -62,6 +62,25 @@ def test_after_that(host):
 '''
 
 
+CHANGES = """
+def test_changes(host):
+    host._link.run("hostname changed; ipcmk -Q; mkdir /dev/shm/new; mount -t tmpfs new /dev/shm/new")
+
+def test_next(host):
+    assert host.check_output("true") == ""
+"""
+
+INVENTORY = """\
+[near]
+one ansible_host=127.0.0.1 ansible_port={port} ansible_user=root
+two ansible_host=127.0.0.1 ansible_port={port} ansible_user={ordinary}
+
+[near:vars]
+ansible_ssh_private_key_file={folder}/user
+ansible_ssh_common_args='-o UserKnownHostsFile={folder}/known'
+"""
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A folder in which a session can run."""
@@ -144,6 +163,44 @@ def test_machine_that_is_lost(project: Project, tmp_path: Path, machine: Remote)
     assert "ssh://doomed can't be reached: " in ended.output
 
 
+def test_machine_without_python(project: Project, tmp_path: Path) -> None:
+    """Where there is no Python, what needs one is skipped with the remedy, and all else runs."""
+    project.experiment(PASSES)
+    with remote(tmp_path / "bare", lacks="python3 python") as bare:
+        ended = project.run(*bare.options, "--isolator=python,unshare", "-rs")
+
+    assert ended.status == 0, ended.output
+    assert f"ssh://{NAME} has no Python 3.8 or later: install python3 there" in ended.output
+    assert outcomes(project) == {
+        f"test_passes[ssh://{NAME}-python]": "skipped",
+        f"test_passes[ssh://{NAME}-unshare]": "passed",
+    }
+
+
+def test_machine_without_util_linux(project: Project, tmp_path: Path) -> None:
+    """Where the lab's own needs are not met, a line names them, and the machine's experiments are errors."""
+    project.experiment(PASSES)
+    with remote(tmp_path / "bare", lacks="nsenter") as bare:
+        ended = project.run(*bare.options)
+
+    assert ended.status == 1
+    assert f"nslab: ssh://{NAME} has no nsenter: install util-linux there, or leave it out" in ended.lines
+    assert outcomes(project) == {f"test_passes[ssh://{NAME}-python]": "error"}
+
+
+def test_machine_that_is_changed(project: Project, tmp_path: Path) -> None:
+    """An experiment that reaches through its stage to the machine is an error, and the last one there."""
+    project.experiment(CHANGES)
+    with remote(tmp_path / "harmed") as harmed:
+        ended = project.run(*harmed.options)
+
+    assert ended.status == 1
+    assert outcomes(project) == {f"test_{name}[ssh://{NAME}]": "error" for name in ("changes", "next")}
+    for change in ("the hostname was 'faraway' and is 'changed'", "message queue 0", "mount", "/dev/shm/new"):
+        assert change in ended.output
+    assert "no more experiments there" in ended.output
+
+
 def test_machine_that_cannot_be_reached(project: Project, machine: Remote) -> None:
     """Nobody listens: errors with one clear line, beside another machine's results."""
     project.experiment(PASSES)
@@ -172,6 +229,25 @@ def test_host_key_that_is_not_the_known_one(project: Project, machine: Remote, t
     assert ended.status == 1
     assert "Host key verification failed" in ended.output
     assert outcomes(project) == {f"test_passes[ssh://{NAME}-python]": "error"}
+
+
+def test_group_of_an_inventory(project: Project, machine: Remote, tmp_path: Path) -> None:
+    """The machines of an Ansible inventory's group are hosts, reached as their variables say."""
+    pytest.importorskip("ansible", reason="no Ansible: pip install ansible-core")
+    project.experiment(PASSES)
+    inventory = tmp_path / "hosts.ini"
+    inventory.write_text(INVENTORY.format(port=machine.port, ordinary=ORDINARY, folder=machine.folder))
+    ended = project.run("--hosts=ansible://near", f"--ansible-inventory={inventory}")
+    unknown = project.run("--hosts=ansible://far", f"--ansible-inventory={inventory}")
+
+    assert ended.status == 0, ended.output
+    (run,) = project.runs()
+    users = {name: host["user"] for name, host in run["hosts"].items()}
+    assert users == {
+        "ansible://one": "root",
+        "ansible://two": "uid 65532, root in a user namespace of its own",
+    }
+    assert_refused(unknown, "--hosts: ansible://far: the inventory has no such group or host; its groups are")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
