@@ -129,6 +129,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("host", list(places(config)), indirect=True)
     if "isolator" in metafunc.fixturenames:
         metafunc.parametrize("isolator", isolator_names(config), indirect=True)
+    if "golang" in metafunc.fixturenames:
+        versions = [name for name in isolator_names(config) if name.partition("-")[0] == "go"]
+        metafunc.parametrize("golang", versions, indirect=True)
 
 
 def isolator_names(config: pytest.Config) -> list[str]:

@@ -69,6 +69,12 @@ def isolator(request: pytest.FixtureRequest) -> Isolator:
 
 
 @pytest.fixture
+def golang(request: pytest.FixtureRequest) -> Isolator:
+    """The Go program, built with each version that was asked for."""
+    return prepared(request.param)
+
+
+@pytest.fixture
 def isolate(host: LabHost, isolator: Isolator) -> Isolate:
     """Starts shells in new namespaces of the host: ``isolate("uts")`` runs the document's program ``uts``."""
     return Isolate(host, isolator)

@@ -17,7 +17,7 @@ from harness.errors import HostLostError, LabError, UnmetNeedError
 from harness.evidence import SCHEMA, HostDescription, Outcome, Record, Run
 from harness.hosts.place import Place
 from harness.hosts.ssh import SshPlace
-from harness.isolators import ISOLATORS
+from harness.isolators import find
 from harness.notebook import Notebook, now, printable
 from harness.plugin.conclusion import Conclusion
 from harness.plugin.explain import explain
@@ -186,7 +186,7 @@ class Recorder:
             self._writer.describe_host(description)
 
     def _prepare(self, name: str) -> str:
-        isolator = ISOLATORS[name]()
+        isolator = find(name)
         try:
             isolator.prepare(self._say)
         except OSError as error:

@@ -31,7 +31,8 @@ def start_described(file: bytes, told: "Optional[int]", environment: "List[bytes
             description = read(opened.read())
         started = start(description, environment)
     except StartError as error:
-        _tell(told, f'"Error":{_quoted(str(error))},"Errno":{error.number}')
+        number = f',"Errno":{error.number}' if error.number else ""
+        _tell(told, f'"Error":{_quoted(str(error))}{number}')
         raise
     except OSError as error:
         raise MisusedError(f"{os.fsdecode(file)}: {error.strerror}") from None
