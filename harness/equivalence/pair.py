@@ -27,6 +27,8 @@ Outcome = dict[str, Any]
 """What an isolator said of the start, how it ended, and the world of what it started."""
 
 
+_ENVIRONMENT = ["env", "--ignore-environment", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "NSLAB=1"]
+
 _WITHOUT_PIDFD = ("go1.20", "go1.21")
 """Versions whose ``SysProcAttr`` has no ``PidFD`` yet: it is left out of what is compared."""
 
@@ -43,13 +45,15 @@ class Pair:
         self.scratch = f"{host.scratch}/equivalence"
         versions = [isolator.version() for isolator in isolators.values()]
         self._pidfd = not any(version.startswith(_WITHOUT_PIDFD) for version in versions)
-        self._commands = {
+        commands = {
             name: f"{host.carry(isolator.name, isolator.programs(host.python))}/isolate"
             for name, isolator in isolators.items()
         }
         program = f"{host.carry('equivalence-programs', {ARCHIVE: archive()})}/{ARCHIVE}"
         self._worker = Worker(host, relay)
-        ready = self._worker.ask([host.python, "-IS", program, self.scratch])
+        served = [f"{name}={command}" for name, command in commands.items()]
+        # The isolators' environment, and what of it a program may read from outside, is this one.
+        ready = self._worker.ask([*_ENVIRONMENT, host.python, "-IS", program, self.scratch, *served])
         if not ready:
             self._worker.close()
             raise LabError(f"the starter on {host.name} does not start")
@@ -64,7 +68,7 @@ class Pair:
         Raises:
             LabError: nothing can be said of it.
         """
-        asked = {**trial, "description": json.dumps(trial["description"]), "commands": self._commands}
+        asked = {**trial, "description": json.dumps(trial["description"])}
         line = self._worker.ask(json.dumps(asked).encode() + b"\n")
         if not line:
             raise LabError(f"the starter has ended over {json.dumps(trial)}")
@@ -119,8 +123,8 @@ def script(trial: Mapping[str, Any], scratch: str, names: tuple[str, str]) -> st
             "cat >description.json <<'END'",
             json.dumps(trial["description"], indent=2),
             "END",
-            f"exec {starter.FILE}<plain {starter.PIPE}>/dev/null {starter.TERMINAL}</dev/tty "
-            f"{starter.CGROUP}<.",
+            f"exec {starter.FILE}<plain {starter.PIPE}>/dev/null",
+            f"exec {starter.TERMINAL}</dev/tty {starter.CGROUP}<.",
             'for isolate in "$1" "$2"; do',
             f'    {prefix}"$isolate" --description description.json --report 2',
             "done",

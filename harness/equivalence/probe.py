@@ -1,8 +1,8 @@
 """The program that is started: it asks for its parent-death signal and sleeps.
 
 All that can be read of it from outside is read from outside, while it sleeps; so it costs no start-up time of
-its own and shows no trace of a language's runtime. What it asked for it passes as an argument to the system call
-in which it sleeps, where ``/proc/PID/syscall`` shows it; that it is there also tells that it runs.
+its own and shows no trace of a language's runtime. What it asked for it passes as an argument to the system
+call in which it sleeps, where ``/proc/PID/syscall`` shows it; that it is there also tells that it runs.
 """
 
 import struct

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import functools
+import importlib
 import json
 import os
 import pty
@@ -15,7 +17,9 @@ import signal
 import sys
 import termios
 import time
-from typing import Any
+import traceback
+from types import CodeType
+from typing import Any, Callable
 
 from harness.equivalence import probe
 from harness.equivalence.world import Surroundings, world
@@ -31,7 +35,7 @@ number after its highest one, where it could overwrite one that is inherited, or
 """
 
 _PR_CAPBSET_DROP = 24
-_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "NSLAB": "1"}
+_CAPABILITY_VERSION_3 = 0x20080522
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -58,24 +62,35 @@ def _write(path: str, content: bytes, mode: int) -> None:
     os.chmod(path, mode)
 
 
+def _forgo(capabilities: list[int]) -> None:
+    """Have no capability of these, nor a way to get it back (capabilities(7))."""
+    if not capabilities:
+        return
+    for number in capabilities:
+        _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)
+    header, sets = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3), (ctypes.c_uint32 * 6)()
+    _libc.capget(header, sets)
+    lost = sum(1 << number for number in capabilities)
+    for position in range(6):
+        sets[position] &= ~(lost >> 32 * (position // 3)) & 0xFFFFFFFF
+    if _libc.capset(header, sets):
+        raise OSError(ctypes.get_errno(), "capset")
+
+
 class Starter:
     """The files that isolators get, and what was seen of what they started."""
 
-    def __init__(self, scratch: str) -> None:
-        """Open the files once for all trials."""
-        self.scratch = scratch
+    def __init__(self, command: str, scratch: str) -> None:
+        """Open the files once for all trials; ``command`` is the isolator's path."""
+        self.command, self.scratch = command, scratch
+        self.program = _python_program(command)
         self.null = os.open(os.devnull, os.O_RDWR)
         self.file = os.open(f"{scratch}/plain", os.O_RDONLY)
         self.pipe = os.pipe()[1]
         self.cgroup = _own_cgroup(scratch)
 
     def trial(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """What came of a trial with each isolator, by its name."""
-        with open(f"{self.scratch}/description", "w", encoding="utf-8") as file:
-            file.write(asked["description"])
-        return {name: self._started(command, asked) for name, command in asked["commands"].items()}
-
-    def _started(self, command: str, asked: dict[str, Any]) -> dict[str, Any]:
+        """What came of a trial, whose description lies ready."""
         main, terminal = pty.openpty()
         reading, report = os.pipe()
         errors = os.open(f"{self.scratch}/errors", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -91,7 +106,7 @@ class Starter:
         pid = os.fork()
         if pid == 0:
             try:
-                self._become(command, asked, {2: errors, REPORT: report, TERMINAL: terminal})
+                self._become(asked, {2: errors, REPORT: report, TERMINAL: terminal})
             finally:
                 os._exit(99)
         os.close(report)
@@ -106,7 +121,7 @@ class Starter:
         # A date stands before an error's text.
         return {**seen, "said": told.partition(" ")[2].partition(" ")[2] if told[:2] == "20" else told}
 
-    def _become(self, command: str, asked: dict[str, Any], files: dict[int, int]) -> None:
+    def _become(self, asked: dict[str, Any], files: dict[int, int]) -> None:
         """Be the isolator, with these files, leading a session, perhaps with a terminal, less capable."""
         os.setsid()
         if asked["terminal"]:
@@ -116,14 +131,22 @@ class Starter:
         moved = {number: fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 64) for number, file in wanted.items()}
         for number, file in moved.items():
             os.dup2(file, number)
-        for capability in asked["without"]:
-            _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        _forgo(asked["without"])
         for number in asked["ignored"]:
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, asked["blocked"])
         os.chdir(self.scratch)
         arguments = ["isolate", "--description", f"{self.scratch}/description", "--report", str(REPORT)]
-        os.execve(command, arguments, _ENVIRONMENT)
+        if self.program is None:
+            # Not os.environ: the interpreter may have added a variable (PEP 538).
+            with open("/proc/self/environ", "rb") as environ:
+                given = [entry.partition(b"=") for entry in environ.read().split(b"\0") if entry]
+            os.execve(self.command, arguments, {name: value for name, _, value in given})
+        # What a new interpreter would do with the signals that it is given.
+        if signal.SIGINT not in asked["ignored"]:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.argv = arguments
+        exec(self.program, {"__name__": "__main__", "__file__": self.command})
 
     def _seen(self, isolator: int, report: int, around: Surroundings) -> dict[str, Any]:
         """What the isolator said, what the program's world is, and how both ended."""
@@ -140,6 +163,65 @@ class Starter:
             told["lost"] = str(lost)
             _end_group(isolator)
         return {**told, "status": _status(isolator)}
+
+
+def _python_program(command: str) -> CodeType | None:
+    """The code of an isolator that is a Python program, and its library, ready to be run by a fork.
+
+    Its own interpreter's start would be nine tenths of what a trial costs.
+    """
+    with open(command, "rb") as file:
+        source = file.read()
+    if b"python" not in source[:512].partition(b"\nimport")[0]:
+        return None
+    for name in [name for name in sys.modules if name.partition(".")[0] == "harness"]:
+        del sys.modules[name]
+    sys.path.insert(0, f"{os.path.dirname(command)}/spawn.zip")
+    importlib.import_module("harness.isolators.spawn.command")
+    return compile(source, command, "exec")
+
+
+def serve(command: str, scratch: str, line: Callable[[], bytes], answer: Callable[[bytes], object]) -> None:
+    """Answer one trial after another with what came of it."""
+    starter = Starter(command, scratch)
+    while True:
+        asked = line()
+        if not asked:
+            return
+        answer(json.dumps(starter.trial(json.loads(asked))).encode() + b"\n")
+
+
+class Served:
+    """A starter in a process of its own, with the modules of its own isolator."""
+
+    def __init__(self, command: str, scratch: str) -> None:
+        """Fork it."""
+        asking, answering = os.pipe(), os.pipe()
+        if os.fork() == 0:
+            try:
+                os.close(asking[1])
+                os.close(answering[0])
+                lines = os.fdopen(asking[0], "rb")
+                serve(command, scratch, lines.readline, functools.partial(os.write, answering[1]))
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        os.close(asking[0])
+        os.close(answering[1])
+        self._asking, self._answers = asking[1], os.fdopen(answering[0], "rb")
+
+    def trial(self, line: bytes) -> Any:
+        """What came of a trial.
+
+        Raises:
+            EOFError: the starter has ended.
+        """
+        os.write(self._asking, line)
+        answer = self._answers.readline()
+        if not answer:
+            raise EOFError("the starter has ended")
+        return json.loads(answer)
 
 
 def _own_cgroup(scratch: str) -> int:
@@ -211,13 +293,16 @@ def _status(pid: int) -> int:
 
 
 def main() -> None:
-    """Run as a program: ``starter SCRATCH``."""
-    scratch = sys.argv[1]
+    """Run as a program: ``starter SCRATCH NAME=ISOLATOR...``."""
+    scratch, *isolators = sys.argv[1:]
     prepare(scratch)
-    starter = Starter(scratch)
+    commands = dict(isolator.split("=", 1) for isolator in isolators)
+    starters = {name: Served(command, scratch) for name, command in commands.items()}
     print(json.dumps({"machine": os.uname().machine}), flush=True)
-    for line in sys.stdin:
-        print(json.dumps(starter.trial(json.loads(line))), flush=True)
+    for line in sys.stdin.buffer:
+        with open(f"{scratch}/description", "w", encoding="utf-8") as file:
+            file.write(json.loads(line)["description"])
+        print(json.dumps({name: starter.trial(line) for name, starter in starters.items()}), flush=True)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ UNDRAWN = """\
 - An empty map (`[]`) with CLONE_NEWUSER in Unshareflags: Go's child takes the address of its first byte and
   crashes ("stack growth after fork"). The port gets EINVAL from the kernel. With Cloneflags, where the parent
   writes the map, both do.
-- Ambient capabilities from 64 on: in older Go the child runs out of an array's bounds (1.24 does, 1.27 does not).
-- Clone flags that take the child out of its parent's hands (CLONE_PARENT, CLONE_THREAD) or share descriptors and
-  signal handlers with it (CLONE_FILES, CLONE_SIGHAND): Go's runtime does not survive them.
+- Ambient capabilities from 64 on: in older Go the child leaves an array's bounds (1.24 does, 1.27 does not).
+- Clone flags that take the child out of its parent's hands (CLONE_PARENT, CLONE_THREAD) or share descriptors
+  and signal handlers with it (CLONE_FILES, CLONE_SIGHAND): Go's runtime does not survive them.
 - `Ptrace`: it needs a tracer."""
 
 _IO, _UNTRACED = 0x80000000, 0x800000
@@ -76,7 +76,7 @@ _signals = st.sampled_from([1, 2, 9, 10, 13, 15, 17, 34, 40, 64])
 @st.composite
 def trials(draw: st.DrawFn, scratch: str) -> dict[str, Any]:
     """A trial on a host where the starter's files are in ``scratch``."""
-    chosen = draw(st.lists(st.sampled_from(FIELDS), unique=True, max_size=5), label="fields")
+    chosen = draw(st.lists(st.sampled_from(FIELDS), unique=True, min_size=1, max_size=5), label="fields")
     drawing = _Drawing(draw, scratch)
     for field in chosen:
         getattr(drawing, field.lower())()
@@ -134,6 +134,8 @@ class _Drawing:
         self.set("Chroot", st.sampled_from(places))
         if self.attributes["Chroot"] in ("root", ".") and self.draw(st.integers(0, 3)):
             self.command["Path"] = "/probe"
+        if self.draw(st.booleans()):
+            self.dir()
 
     def dir(self) -> None:
         places = ["/", "inner", "root", f"{self.scratch}/root", "missing", "plain", "closed", ""]

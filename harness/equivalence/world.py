@@ -19,7 +19,8 @@ NS_GET_USERNS = 0xB701
 """ioctl_ns(2)."""
 
 STATUS = """
-Umask Uid Gid Groups Threads CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs Seccomp SigPnd ShdPnd SigBlk SigIgn SigCgt
+Umask Uid Gid Groups Threads CapInh CapPrm CapEff CapBnd CapAmb NoNewPrivs Seccomp
+SigPnd ShdPnd SigBlk SigIgn SigCgt
 """
 """Fields of ``/proc/PID/status`` that do not change by themselves (proc(5))."""
 
