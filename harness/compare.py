@@ -170,7 +170,7 @@ def _worse(sort: Sort, name: str, before: Value, now: Value) -> bool:
     """Whether a claim that held is refuted or without a verdict, or a promise that was kept is broken."""
     if sort == "verdict":
         return before == "passed" and now in _BAD
-    if ABSENT in (before, now):
+    if ABSENT in (before, now) or before == now:
         return False
     return promised.kept(name, before) and not promised.kept(name, now)
 

@@ -24,11 +24,12 @@ def patterns(file: Path = FILE) -> dict[str, Value]:
     return found
 
 
-def promises(name: str) -> list[Value]:
+@functools.cache
+def promises(name: str) -> tuple[Value, ...]:
     """The value that documents promise of a fact; empty where they promise none."""
-    return [value for pattern, value in patterns().items() if fnmatchcase(name, pattern)][-1:]
+    return tuple(value for pattern, value in patterns().items() if fnmatchcase(name, pattern))[-1:]
 
 
 def kept(name: str, value: Value) -> bool:
     """Whether a fact is as promised, or nothing is promised of it."""
-    return not promises(name) or promises(name) == [value]
+    return not promises(name) or promises(name) == (value,)

@@ -6,10 +6,13 @@ import contextlib
 import os
 from pathlib import Path
 
-from harness import runs
-from harness.report import RunHead, render_index, render_run, run_head
+from harness import known, runs
+from harness.compare import compare
+from harness.report import RunHead, comparison_page, render_index, render_run, run_head
 
 PAGE = "index.html"
+MATRIX = "matrix.html"
+"""The page of a run of several hosts on which these are side by side."""
 
 
 def publish(folder: Path) -> Path:
@@ -43,9 +46,15 @@ def render(folder: Path) -> Path:
 
     Raises:
         UnreadableRunError: the run can't be read.
+        UnmetNeedError: the known differences can't be read.
         OSError: the page can't be written.
     """
-    replace(folder / PAGE, render_run(runs.read(folder / runs.FILE)))
+    run = runs.read(folder / runs.FILE)
+    if len(run.hosts) > 1:
+        comparison = compare([run], known.read())
+        title = f"Hosts of run {run.id} side by side"
+        replace(folder / MATRIX, comparison_page(comparison, title, [PAGE] * len(run.hosts), back=PAGE))
+    replace(folder / PAGE, render_run(run))
     return folder / PAGE
 
 

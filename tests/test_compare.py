@@ -232,3 +232,17 @@ def test_json_names_the_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     told = json.loads(capsys.readouterr().out)
     assert [column["build"] for column in told["columns"]] == ["6.3.1", "6.1.5", "6.2.1"]
     assert told["steps"][0] == {"older": 1, "newer": 2, "rows": ["f.call", "uts.x_longest"]}
+
+
+def test_run_of_several_hosts_has_them_side_by_side(tmp_path: Path) -> None:
+    """Beside the page of such a run lies one on which its hosts are columns, whose cells lead back to it."""
+    one, two = kernels()[:2]
+    guest = msgspec.structs.replace(two.hosts["stage"], name="guest")
+    records = [msgspec.structs.replace(record, host="guest") for record in two.records]
+    folder = stored(
+        tmp_path,
+        msgspec.structs.replace(one, hosts={**one.hosts, "guest": guest}, records=one.records + records),
+    )
+
+    assert '<a href="./matrix.html">' in (folder / "index.html").read_text()
+    assert 'href="./index.html#e2">ENOSYS</a>' in (folder / "matrix.html").read_text()

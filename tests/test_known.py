@@ -11,7 +11,7 @@ from test_compare import run_of
 
 from harness import known
 from harness.errors import UnmetNeedError
-from harness.evidence import HostDescription, KnownDifference, Value
+from harness.evidence import HostDescription, KnownDifference, Sighting, Value
 from harness.report import render_run
 
 pytest_plugins = ["stand_ins"]
@@ -224,3 +224,17 @@ def test_session(project: Project, workers: str) -> None:
 def test_page_of_old_run_still_renders() -> None:
     """A run from before known differences were told has none."""
     assert "0</b>" in render_run(run_of("a", "6.1", {"t": "passed"}))
+
+
+def test_page_tells_what_is_known_of_what_was_met() -> None:
+    """The page names the difference, its builds, its source and its script, and an entry that is stale."""
+    sighting = Sighting(id="odd", name="f.x", value=7, words="odd, fixed in 6.5.2: The kernel answers 7.")
+    made = run_of("a", "6.3.1", {"t": "failed"}, {"f.x": 7})
+    made.records[0] = msgspec.structs.replace(made.records[0], known=[sighting])
+    page = render_run(msgspec.structs.replace(made, known_differences=[difference()]))
+    gone = run_of("b", "6.3.1", {"t": "passed"}, {"f.x": 8})
+
+    assert "≈</span> known</b> odd, fixed in 6.5.2" in page
+    assert "<b>Seen</b> in 6.2.1, 6.4.9; <b>not seen</b> in 6.1.5, 6.5.2." in page
+    assert "<pre>exit 7</pre>" in page
+    assert "odd is stale" in render_run(msgspec.structs.replace(gone, known_differences=[difference()]))

@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.evidence import Claim, HostDescription, Observation, Process, Record, Run, Script, Table
+from harness.evidence import (
+    Claim,
+    HostDescription,
+    KnownDifference,
+    Observation,
+    Process,
+    Record,
+    Run,
+    Script,
+    Sighting,
+    Table,
+)
 from harness.report import RunHead, render_index, render_run
 from harness.report.text import plain, prose, visible
 
@@ -92,6 +103,7 @@ def hostile_run(text: str) -> Run:
             facts={text: text, "list": [text]},
             tables=[Table(title=text, columns=[text], rows=[[text], [1], [True], [None]])],
             scripts=[Script(name=text, text=text)],
+            known=[Sighting(id=text, name=text, value=text, words=text)] if outcome == "failed" else [],
             started=text,
             seconds=0,
         )
@@ -103,6 +115,9 @@ def hostile_run(text: str) -> Run:
         name=text, kind=text, kernel=text, distribution=text, architecture=text, user=text, tools={text: text}
     )
     claim = Claim(id=text, namespace=text, claim=text, done=text, saw=text, source=text)
+    difference = KnownDifference(
+        id=text, what=text, seen=["6.1"], not_seen=["6.2"], source=text, script=text, facts={text: 1}
+    )
     return Run(
         schema=1,
         id=text,
@@ -111,6 +126,7 @@ def hostile_run(text: str) -> Run:
         started=text,
         isolators={text: text},
         claims=[claim],
+        known_differences=[difference],
         records=records,
         hosts={text: host},
         finished=text,

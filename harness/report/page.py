@@ -11,10 +11,12 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
+from harness.known import stale
 from harness.report import chapters, moments, verdicts
 from harness.report.comparison import MOST_ROWS as MOST_COMPARED
 from harness.report.comparison import groups, named, reasons, shown_rows
 from harness.report.matrix import matrix
+from harness.report.met import met
 from harness.report.picture import picture
 from harness.report.seen import facts_text, seen, value_text
 from harness.report.terminal import terminal
@@ -51,6 +53,8 @@ def run_page(run: Run) -> str:
             matrix=matrix(run, reading),
             broken=[each for outcome in verdicts.BROKEN for each in every if each.record.verdict == outcome],
             skipped=_by_reason(every),
+            met=met(run, every),
+            stale=stale(run, run.known_differences),
             more=chapters.without_claim(run, every),
         )
     )
