@@ -11,7 +11,7 @@ import pytest
 from sessions import ROOT, Project
 from test_compare import run_of
 
-from harness import baseline, cli, known, runs
+from harness import baseline, cli, differences, known, runs
 from harness.compare import compare
 from harness.errors import UnmetNeedError
 from harness.evidence import KnownDifference, Run
@@ -161,3 +161,10 @@ def test_entries_agree_with_the_kept_kernels(kept: list[Run], entry: KnownDiffer
         deviates = any(known.explains(entry, "facts", name, value) for name, value in facts.items())
         assert build in entry.seen + entry.not_seen or not entry.facts
         assert deviates == (bool(entry.facts) and build in entry.seen)
+
+
+def test_page_about_differences_is_up_to_date() -> None:
+    """The page in docs/ says what the data and the baselines say."""
+    written = (ROOT / "docs" / "differences.md").read_text()
+
+    assert written == differences.page(), "run: python -m harness.differences > docs/differences.md"
