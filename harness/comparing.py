@@ -42,8 +42,11 @@ def _html(found: Found) -> str:
         for path, run in zip(found.paths, found.runs, strict=True)
         for _ in run.hosts
     ]
-    kernels = dict.fromkeys(column.build or column.kernel for column in found.comparison.columns)
-    title = f"Comparison of {', '.join(kernels)}"
+    kernels = list(dict.fromkeys(column.build or column.kernel for column in found.comparison.columns))
+    named = (
+        ", ".join(kernels) if len(kernels) < 4 else f"{len(kernels)} kernels, {kernels[0]} to {kernels[-1]}"
+    )
+    title = f"Comparison of {named}"
     return comparison_page(found.comparison, title, pages, everything=found.everything)
 
 

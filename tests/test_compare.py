@@ -14,6 +14,7 @@ from harness.evidence import SCHEMA, HostDescription, KnownDifference, Outcome, 
 from harness.known import Change, Known
 from harness.publish import publish
 from harness.report import comparison_page, text_table
+from harness.report.comparison import short
 from harness.runs import RunWriter
 
 
@@ -246,3 +247,18 @@ def test_run_of_several_hosts_has_them_side_by_side(tmp_path: Path) -> None:
 
     assert '<a href="./matrix.html">' in (folder / "index.html").read_text()
     assert 'href="./index.html#e2">ENOSYS</a>' in (folder / "matrix.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "before", "shown"),
+    [
+        (64, None, "64"),
+        (["a"], ["b"], "a"),
+        ([f"flag {i} ok" for i in range(9)], None, "9 values"),
+        ([f"flag {i} ok" for i in range(1, 9)], [f"flag {i} ok" for i in range(8)], "+flag 8 ok, −flag 0 ok"),  # noqa: RUF001
+        ("x" * 99, None, "x" * 27 + "…"),
+    ],
+)
+def test_long_values_are_told_by_what_changed(value: Value, before: Value, shown: str) -> None:
+    """Of a long list a cell tells what came and what went since the column before."""
+    assert short(value, before) == shown

@@ -55,7 +55,13 @@ class Group(NamedTuple):
 def shown_rows(comparison: Comparison, *, everything: bool) -> list[Row]:
     """The rows that a reader sees: by default those that differ; what got worse first."""
     rows = comparison.rows if everything else comparison.differing
-    return sorted(rows, key=lambda row: not row.regressed)
+    return sorted(rows, key=_place)
+
+
+def _place(row: Row) -> tuple[bool, bool, str]:
+    """Verdicts come before facts, and facts by what they are about."""
+    subject = "" if row.sort == "verdict" else row.name.partition(".")[0]
+    return not row.regressed, row.sort == "fact", subject
 
 
 def groups(rows: Sequence[Row], pages: Sequence[str]) -> list[Group]:
@@ -91,12 +97,30 @@ def _cells(row: Row, pages: Sequence[str]) -> Iterator[Cell]:
             look += " regressed"
         number = row.evidence[column] if row.evidence else 0
         href = f"{pages[column]}#e{number}" if pages[column] and number else ""
-        yield Cell(_short(value_text(value)), look, href, f"known: {known}" if known else "")
+        yield Cell(short(value, before), look, href, f"known: {known}" if known else "")
         before = value
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _SHORT else text[: _SHORT - 1] + "…"
+def short(value: Value, before: Value = None) -> str:
+    """A value in few words: of a long list, what it has more and less than the one before, or its length."""
+    text = value_text(value)
+    if len(text) <= _SHORT:
+        return text
+    if not isinstance(value, list):
+        return text[: _SHORT - 1] + "…"
+    if not isinstance(before, list) or value == before:
+        return f"{len(value)} values"
+    more = [f"+{each}" for each in value if each not in before]
+    less = [f"−{each}" for each in before if each not in value]  # noqa: RUF001 - a minus
+    return ", ".join(more + less) or "in another order"
+
+
+def change(row: Row, step: Step) -> str:
+    """What became of a value from one kernel to the next."""
+    older, newer = row.cells[step.older], row.cells[step.newer]
+    if isinstance(older, list) and isinstance(newer, list):
+        return short(newer, older)
+    return f"{value_text(older)} → {value_text(newer)}"
 
 
 def named(comparison: Comparison, step: Step) -> str:
@@ -154,8 +178,7 @@ def _print_steps(console: Console, comparison: Comparison, rows: Sequence[Row]) 
             continue
         console.print(Text(f"{named(comparison, step)}: {len(changed)} changed", style="bold"))
         for row in changed:
-            older, newer = (plain(value_text(row.cells[i])) for i in (step.older, step.newer))
-            console.print(Text(f"  {plain(row.name)}: {older} → {newer}"), soft_wrap=True)
+            console.print(Text(f"  {plain(row.name)}: {plain(change(row, step))}"), soft_wrap=True)
             for why in reasons(row, step):
                 console.print(Text(f"    {plain(why)}", style="dim"), soft_wrap=True)
 

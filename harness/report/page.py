@@ -14,7 +14,7 @@ from markupsafe import Markup
 from harness.known import stale
 from harness.report import chapters, moments, verdicts
 from harness.report.comparison import MOST_ROWS as MOST_COMPARED
-from harness.report.comparison import groups, named, reasons, shown_rows
+from harness.report.comparison import change, groups, named, reasons, shown_rows
 from harness.report.matrix import matrix
 from harness.report.met import met
 from harness.report.picture import picture
@@ -89,6 +89,7 @@ def comparison_page(
             rows=rows,
             groups=groups(rows, [_path(page) if page else "" for page in pages]),
             named=named,
+            change=change,
             reasons=reasons,
             everything=everything,
             back=back,
