@@ -24,6 +24,15 @@ _LINE_LIMIT = 4095
 _CHUNK = 4096
 """Bytes that are read at once: all that a terminal gives (tty(4))."""
 
+_PROC = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+"""Kept open, for an experiment on this machine may cover the path."""
+
+_FLAGS = 6
+"""The index of the kernel's flags, from the state on, in a line of ``/proc/PID/stat`` (proc_pid_stat(5))."""
+
+_EXITING = 0x4
+"""PF_EXITING (include/linux/sched.h), which is set before the kernel hangs up."""
+
 _WINDOW = 4 * _CHUNK + 200
 """Characters at the end of the output in which the prompt is searched: one more chunk, each byte of which may
 be shown as four characters, and what of a prompt may stand before it."""
@@ -74,6 +83,7 @@ class Shell:
         assert self._child.pid is not None
         # pexpect reaps the process when it likes, and its number may then be another's.
         self._process = os.pidfd_open(self._child.pid)
+        self._stat = os.open(f"{self._child.pid}/stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=_PROC)
         host.shells.append(self)
         # pexpect's built-in pauses: every wait here is for an event.
         self._child.delaybeforesend = None
@@ -126,16 +136,30 @@ class Shell:
             self._write(command, self._seen, None, began)
             raise WaitExpiredError(awaited, self._host.wait, self._seen) from None
         except pexpect.EOF:
-            status = self._reap()
-            self._write(command, self._seen, status, began)
-            raise ShellEndedError(
-                f"{self.where} ended with status {status} while the lab waited for {awaited}; "
-                f"last seen: {tail(self._seen)}"
-            ) from None
+            raise self._ended(awaited, command, began) from None
+        if self._is_ending():
+            raise self._ended(awaited, command, began)
         assert isinstance(self._child.match, re.Match)
         status, output = int(self._child.match[1]), self._seen.replace("\r\n", "\n")
         self._write(command, output, status, began)
         return CommandResult(self._host.backend, status, command.encode(), output, "")
+
+    def _ended(self, awaited: str, command: str, began: float) -> ShellEndedError:
+        status = self._reap()
+        self._write(command, self._seen, status, began)
+        return ShellEndedError(
+            f"{self.where} ended with status {status} while the lab waited for {awaited}; "
+            f"last seen: {tail(self._seen)}"
+        )
+
+    def _is_ending(self) -> bool:
+        """Whether the terminal's own process has begun to end.
+
+        The kernel then hangs up on what has the terminal (setpgid(2)). Where that was a command, the shell
+        prompts once more, and what the terminal showed tells nothing.
+        """
+        _, _, fields = os.pread(self._stat, 4096, 0).rpartition(b") ")
+        return bool(int(fields.split()[_FLAGS]) & _EXITING)
 
     @property
     def _seen(self) -> str:
@@ -155,6 +179,7 @@ class Shell:
         if not readable(self._process, self._host.wait):
             self._kill()
         os.close(self._process)
+        os.close(self._stat)
         self._child.wait()
         self._child.close(force=False)
         if self._child.signalstatus is not None:

@@ -83,7 +83,7 @@ def kill_one(project: Project, options: list[str], chance: random.Random) -> Kil
         session.kill()
         session.communicate()
         return Kill(victim, ["the session itself: it hangs"], [])
-    left = _left(machine, before, token, scratch)
+    left = left_over(machine, before, token, scratch)
     machine.close()
     shutil.rmtree(scratch)
     return Kill(victim, left, _refuted(project))
@@ -132,7 +132,7 @@ def _reap_one() -> float:
     return time.monotonic() - began
 
 
-def _left(machine: Machine, before: State, token: str, scratch: Path) -> list[str]:
+def left_over(machine: Machine, before: State, token: str, scratch: Path) -> list[str]:
     """What is left of a session, once the time that it has to go is over."""
     deadline = time.monotonic() + WITHIN + reaping()
     while (processes := started_by(token)) and time.monotonic() < deadline:
@@ -147,7 +147,10 @@ def _left(machine: Machine, before: State, token: str, scratch: Path) -> list[st
 
 def _refuted(project: Project) -> list[str]:
     return [
-        each["test"] for run in project.runs()[-1:] for each in run["records"] if each["outcome"] == "failed"
+        f"{each['test']}: {each['message']}\n{each['details']}"
+        for run in project.runs()[-1:]
+        for each in run["records"]
+        if each["outcome"] == "failed"
     ]
 
 

@@ -26,6 +26,8 @@ def chroot(project: Project) -> list[str]:
     )
 
 
+KINDS = ("mnt", "pid", "uts", "ipc", "net")
+
 SECCOMP = """
 import ctypes, struct
 # Refuse unshare(2) with EPERM: load the number, compare, answer. x86-64: 272, others (generic): 97.
@@ -41,6 +43,14 @@ assert libc.prctl(22, 2, ctypes.byref(filter)) == 0
 """
 
 
+# Whoever makes a user namespace may set limits in it, as long as it executes nothing: nobody maps it to root.
+NO_MORE_USERS = """
+import ctypes
+assert ctypes.CDLL(None).unshare(0x10000000) == 0
+open("/proc/sys/user/max_user_namespaces", "w").write("0")
+"""
+
+
 def refusals(project: Project) -> dict[str, tuple[list[str], str]]:
     """What forbids a stage to the prefix that arranges it and what the refusal names."""
     user = ["unshare", "--user", "--map-root-user", "sh", "-ec"]
@@ -49,10 +59,11 @@ def refusals(project: Project) -> dict[str, tuple[list[str], str]]:
             [*user, f'echo 0 >/proc/sys/user/max_{kind}_namespaces; exec "$@"', "sh"],
             f"user.max_{kind}_namespaces is 0",
         )
-        for kind in ("mnt", "pid", "uts", "ipc", "net")
+        for kind in KINDS
     }
     return {
         **limits,
+        "user": (by_python(NO_MORE_USERS), "user.max_user_namespaces is 0"),
         "seccomp": (by_python(SECCOMP), "a container's filter|a container, chroot or security module"),
         "chroot": (chroot(project), "the stage cannot be made: unshare: .*a container"),
         "no CAP_SYS_ADMIN": (
@@ -72,7 +83,7 @@ def test_proc_of_another_pid_namespace(project: Project) -> None:
     assert line.endswith("mount this one's: mount -t proc proc /proc")
 
 
-@pytest.mark.parametrize("name", ["mnt", "pid", "uts", "ipc", "net", "seccomp", "chroot", "no CAP_SYS_ADMIN"])
+@pytest.mark.parametrize("name", [*KINDS, "user", "seccomp", "chroot", "no CAP_SYS_ADMIN"])
 def test_stage_that_is_forbidden(project: Project, name: str) -> None:
     """Where namespaces are forbidden, one line says what forbids them, and nothing has run."""
     if name == "no CAP_SYS_ADMIN" and os.geteuid() != 0:

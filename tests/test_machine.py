@@ -164,8 +164,8 @@ def test_session_that_stops_at_a_failure(machine: Stage, project: Project) -> No
     ("number", "times"),
     [
         *((signal.SIGINT, times) for times in (1, 2, 3)),
-        *((signal.SIGTERM, times) for times in (1, 2)),
-        *((number, 1) for number in (signal.SIGHUP, signal.SIGQUIT)),
+        *((number, times) for number in (signal.SIGTERM, signal.SIGHUP) for times in (1, 2)),
+        (signal.SIGQUIT, 1),
     ],
 )
 def test_session_that_is_told_to_end(session: Session, number: int, times: int) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
 from sessions import LIMIT, PASSES, Project
-
-from harness.hosts.base import readable
 
 pytest_plugins = ["stand_ins"]
 
@@ -144,44 +140,6 @@ def test_two_sessions_at_once(project: Project) -> None:
     assert [session.wait(timeout=LIMIT) for session in both] == [0, 0]
     assert [len(run["records"]) for run in project.runs()] == [1, 1]
     assert (project.reports / "index.html").read_text().count("/index.html") >= 2
-
-
-WAITS = (
-    PASSES
-    + '''
-
-def test_waits(host):
-    """It never ends."""
-    print("waiting", flush=True)
-    host.run("tail -f /dev/null")
-'''
-)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_interrupted_run(project: Project, number: int) -> None:
-    """A run whose session was interrupted keeps what was finished, and the next one's index says so."""
-    project.experiment(WAITS)
-    session = subprocess.Popen(
-        project.command("-s"), cwd=project.folder, env=project.environment(), stdin=-3, stdout=subprocess.PIPE
-    )
-    assert session.stdout is not None
-    while b"waiting" not in (line := session.stdout.readline()):
-        assert line
-    os.kill(session.pid, number)
-    descriptor = os.pidfd_open(session.pid)
-    assert readable(descriptor, LIMIT)
-    os.close(descriptor)
-    session.stdout.close()
-    session.wait()
-    project.experiment(PASSES)
-    project.run()
-
-    interrupted, whole = project.runs()
-    assert interrupted["finished"] is None
-    assert [record["outcome"] for record in interrupted["records"]] == ["passed"]
-    assert whole["finished"]
-    assert "incomplete" in (project.reports / "index.html").read_text()
 
 
 ODD = """

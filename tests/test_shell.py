@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -166,6 +168,16 @@ def test_shell_that_is_killed(shell: Shell) -> None:
     """A shell that was killed is an error that tells the signal as a status."""
     with pytest.raises(ShellEndedError, match=r"ended with status 137"):
         shell.run("kill -KILL $$")
+
+
+def test_command_on_which_the_terminal_hangs_up(isolated: Isolate, stage: Stage) -> None:
+    """A command that a hangup ended is no output of a command, although the shell prompts once more."""
+    shell = isolated.shell("uts")
+    stage.check_output("mkfifo /dev/shm/begun")
+    (isolator,) = Path(f"/proc/{shell._child.pid}/task/{shell._child.pid}/children").read_text().split()
+    kill = f"read begun </proc/{stage.pid}/root/dev/shm/begun; kill -KILL {isolator}"
+    with subprocess.Popen(["sh", "-c", kill]), pytest.raises(ShellEndedError, match="ended with status 137"):
+        shell.run("sh -c 'echo >/dev/shm/begun; exec tail -f /dev/null'; echo answer")
 
 
 def test_shell_that_has_ended(shell: Shell) -> None:

@@ -85,7 +85,10 @@ with Stage(Notebook()) as stage:
 
 
 def test_orphans_are_reaped(stage: Stage) -> None:
-    """A process whose parent has gone leaves no zombie behind."""
+    """A process whose parent has gone leaves no zombie behind: PID 1 ignores SIGCHLD (wait(2), NOTES)."""
+    ignored = int(stage.check_output("grep SigIgn /proc/1/status").split()[1], 16)
+    assert ignored >> (signal.SIGCHLD - 1) & 1
+
     stage.check_output("sh -c 'true & exec true'; sh -c '(sleep 0 &) ; true'")
     waited = stage.run("while pgrep sleep >/dev/null; do :; done; ps -eo stat= | grep Z")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 from pathlib import Path
 
@@ -34,11 +35,12 @@ WORKS = {
 }
 """What is arranged to the prefix that arranges it."""
 
-SETTINGS = {
+SETTINGS: dict[str, dict[str, str | None]] = {
     "C locale without UTF-8": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     "missing locale": {"LC_ALL": "xx_XX.UTF-8", "LANG": "xx_XX"},
     "another language": {"LC_ALL": "de_DE.UTF-8", "LANGUAGE": "de"},
-    "no TERM": {"TERM": ""},
+    "empty TERM": {"TERM": ""},
+    "no TERM, no locale": {"TERM": None, "LANG": None, "LC_ALL": None, "LC_CTYPE": None},
     "narrow": {"COLUMNS": "1", "LINES": "1"},
 }
 
@@ -78,7 +80,8 @@ def test_odd_settings(project: Project, name: str) -> None:
         + "\n\ndef test_odd(host):\n"
         + "    assert host.check_output(\"printf 'h\\\\303\\\\251'\") == 'h\\u00e9'\n"
     )
-    environment = {**project.environment(), **SETTINGS[name]}
+    settings = {**project.environment(), **SETTINGS[name]}
+    environment = {key: value for key, value in settings.items() if value is not None}
     ended = project.run(environment=environment)
 
     assert ended.status == 0, ended.output
@@ -157,6 +160,17 @@ def test_no_more_terminals(project: Project) -> None:
     assert ended.status == 1, ended.output
     assert "1 error" in ended.output
     assert "LabError: cannot start 'nsenter': out of pty devices" in ended.output
+
+
+def test_reports_on_a_read_only_file_system(project: Project) -> None:
+    """Where reports cannot be written, a line says so before anything runs, and what to name instead."""
+    project.experiment(PASSES)
+    project.reports.mkdir()
+    ended = project.run(prefix=arranged(f"mount -t tmpfs -o ro tmpfs {project.reports}"))
+
+    assert ended.status == 4, ended.output
+    assert "Traceback" not in ended.output
+    assert re.search(r"cannot write reports to \S+: Read-only file system.*--reports=DIR", ended.output)
 
 
 FILLS = '''

@@ -131,6 +131,20 @@ ISOLATORS |= {
     "domain-not-copied": _declare("A new UTS namespace starts with a domain name of its own.", "uts-7"),
     "setarch-does-nothing": _declare("A `setarch` inside disguises nothing.", "uts-7"),
     "version-disguised": _declare("uname(2) tells of a kernel 2.6 inside.", "uts-7"),
+    "proc-of-its-own": _declare(
+        "A new PID namespace comes with its own `/proc`, in a mount namespace of its own.", "pid-3 flags"
+    ),
+    "namespace-hidden": _declare("A `readlink` inside tells of no network namespace.", "flags"),
+    "ids-misnamed": _declare("An `ipcmk` inside names another id than that of what it made.", "ipc-3 ipc-4"),
+    "queues-closed": _declare("An `ipcs` inside tells of other permissions of queues.", "ipc-2"),
+    "memory-made-outside": _declare(
+        "Shared memory made inside is made in the host's IPC namespace, of which nothing else is listed.",
+        "ipc-4",
+    ),
+    "posix-queues-made-outside-too": _declare(
+        "A POSIX queue made inside is made in the host's IPC namespace as well.", "ipc-5"
+    ),
+    "first-process-hidden": _declare("An `ls` inside does not show PID 1.", "mnt-1 mnt-5"),
 }
 
 HOSTS = {
@@ -153,6 +167,18 @@ HOSTS = {
     "ps-fails": _declare("The host's `ps` fails, whatever is mounted.", "pid-1 pid-3 mnt-2 mnt-5"),
     "host-mounts-nothing": _declare("The host's `mount -t tmpfs` does nothing and succeeds.", "mnt-6"),
     "queue-for-root-alone": _declare("The host's `ipcmk` makes queues that only root may read.", "ipc-1"),
+    "queues-unannounced": _declare("The host's `ipcmk` says nothing.", "ipc-1 ipc-2 ipc-3 ipc-4"),
+    "proc-broken": _declare("On the host `ls -l` fails, as where `/proc` is broken.", "mnt-2 mnt-5"),
+    "self-never-broken": _declare("On the host `/proc/self` seems never broken.", "mnt-2"),
+    "thread-self-never-broken": _declare("On the host `/proc/thread-self` seems never broken.", "mnt-2"),
+    "one-process-more": _declare("The host's `ls /proc` shows a process that is not there.", "mnt-2"),
+    "first-row-changes": _declare("The host's `ps` shows another first process each time.", "mnt-5"),
+    "first-row-missing": _declare("The host's `ps` does not show the first process.", "mnt-5"),
+    "shells-hidden": _declare("The host's `ps` shows no shells.", "mnt-5"),
+    "kernel-thread-once": _declare("The host's `ps` shows a thread of the kernel only once.", "mnt-5"),
+    "other-parent": _declare("The host's `ps` tells of another parent.", "pid-1 pid-3"),
+    "tree-twice": _declare("The host's `pstree` shows everything twice.", "pid-1 pid-3 pid-4"),
+    "one-level-more": _declare("The host's `/proc` tells of one PID namespace more.", "pid-1 pid-3"),
 }
 """Sabotaged hosts, for the claims in which nothing is isolated."""
 

@@ -34,6 +34,15 @@ PROC_AT_START = in_child(
     Kind.MOUNT,
 )
 
+PROC_OF_ITS_OWN = f"""
+def mount_proc():
+    libc.unshare(OPTIONS["--mount"])
+    libc.mount(None, b"/", None, {_PROPAGATION["private"] | _RECURSIVE}, None)
+    libc.mount(b"proc", b"/proc", b"proc", 0, None)
+
+""" + in_child('flags & OPTIONS["--mount"] or mount_proc()', Kind.PID)
+"""A new PID namespace comes with a ``/proc`` of its own, and so with a mount namespace."""
+
 UNAME_26 = in_child("libc.personality(0x0020000)")
 """PER_LINUX with UNAME26: the version fields of uname(2) tell of a kernel 2.6."""
 

@@ -8,11 +8,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from harness import runs
 
 from .declared import HOSTS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from harness.evidence import Outcome, Record, Run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -23,7 +27,10 @@ DOCUMENT = [f"experiments/test_{question}.py" for question in ("uts", "ipc", "pi
 """The experiments about isolators; the facts are about the kernel, and have controls of their own."""
 
 _LIMIT = 120
-"""Seconds after which a session is given up; one takes a few."""
+"""Seconds for each sabotage after which its session is given up; one takes a few."""
+
+_TOGETHER = 8
+"""Isolators that share a session."""
 
 _WAIT = 5
 """The session's own longest wait for one prompt or command."""
@@ -38,21 +45,36 @@ class Verdicts(NamedTuple):
     """Every experiment was skipped, for this machine lacks something."""
 
 
-def run(name: str, reports: Path, processes: int = 0) -> Run:
-    """A session with one sabotage, or with the control, spread over that many processes of pytest-xdist.
+def run(names: Sequence[str], reports: Path, processes: int = 0) -> Run:
+    """A session with sabotaged isolators, or with one sabotaged host, spread over pytest-xdist's processes.
 
     Raises:
         AssertionError: the session did not come to its end; shows what it printed.
     """
-    asked = [f"--stage={name}", f"--isolator={CONTROL}"] if name in HOSTS else [f"--isolator={name}"]
+    hosts = [f"--stage={name}" for name in names if name in HOSTS]
+    asked = [*hosts, f"--isolator={CONTROL if hosts else ','.join(names)}"]
     command = [sys.executable, "-m", "pytest", *DOCUMENT, "-p", "tests.sabotage.plugin", *asked]
     options = ["-p", "no:cacheprovider", "-q", f"-n{processes}", f"--wait={_WAIT}", f"--reports={reports}"]
+    limit = _LIMIT * len(names)
     ran = subprocess.run(
-        [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=_LIMIT, check=False
+        [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False
     )
-    assert ran.returncode in {0, 1}, f"the session with {name} was cut short:\n{ran.stdout}{ran.stderr}"
+    assert ran.returncode in {0, 1}, f"the session with {names} was cut short:\n{ran.stdout}{ran.stderr}"
     (folder,) = runs.folders(reports)
     return runs.read(folder / runs.FILE)
+
+
+def groups(names: Iterable[str]) -> list[list[str]]:
+    """Which sabotages share a session: isolators do, for what is about the host alone then runs once."""
+    hosts = [[name] for name in names if name in HOSTS]
+    isolators = [name for name in names if name not in HOSTS]
+    return [*(isolators[start : start + _TOGETHER] for start in range(0, len(isolators), _TOGETHER)), *hosts]
+
+
+def part(run: Run, name: str) -> Run:
+    """What a run tells of one sabotage."""
+    records = [record for record in run.records if name in HOSTS or record.isolator in {None, name}]
+    return msgspec.structs.replace(run, records=records)
 
 
 def verdicts(run: Run) -> Verdicts:

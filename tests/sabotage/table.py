@@ -24,9 +24,9 @@ Made by `python -m tests.sabotage > docs/sabotage.md`.
 
 Each row is a sabotage: an isolator, or a host, that is broken on purpose. The whole document is run against
 it, and exactly the claims marked ✗ must be refuted: one missing is a blind experiment, one too many a
-fragile one. `tests/test_sabotage.py` requires that, and that each claim, each experiment and each control
-fails under at least one sabotage. A column without a number is an experiment that belongs to no claim of
-the document.
+fragile one. `tests/test_sabotage.py` requires that, and that each claim, each experiment and each single
+assertion, controls among them, fails under at least one sabotage. A column without a number is an experiment
+that belongs to no claim of the document.
 
 - ✗ refuted: at least one of the claim's experiments failed.
 - **!** not confirmed: none failed, but at least one ended in an error, such as a shell that gave no prompt.
