@@ -57,7 +57,8 @@ def put_back(machine: Machine, before: State) -> list[str]:
         _remove_ipc(ipc)
     for path in now.files - before.files:
         _remove(Path(path), now)
-    return differences(before, machine.state())
+    # What this process holds it may still need: the shells on a machine are closed last.
+    return differences(before, machine.state()._replace(held=before.held))
 
 
 def _kill(machine: Machine, before: State) -> None:
