@@ -28,7 +28,7 @@ def test_kernel_agrees_with_the_model(
     with Crew(host, kind) as crew:
         found = search(model, crew.play, crew.base, SITUATIONS[kind].values())
     columns = ("rule", "answer", "times", "source")
-    notebook.table(f"Rules of the {kind} model that were reached", columns, rules.coverage(model.__name__))
+    notebook.table(f"Rules of the {kind} model that were reached", columns, rules.coverage(model))
     if found:
         notebook.script(f"{kind}-disagreement.txt", found + "\n")
 

@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import permutations
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -39,12 +40,10 @@ def whole(kind: str) -> ModuleType:
 def broken_rules(kind: str) -> Iterator[Broken]:
     """Each rule of a model with few answers, with each of these taken for each other one."""
     model = importlib.import_module(f"harness.models.{kind}")
-    for name, function in vars(model).items():
-        rule = rules.RULES.get((getattr(function, "__module__", ""), name))
-        for right in rule.answers if rule else ():
-            for wrong in rule.answers if rule else ():
-                if wrong != right:
-                    yield Broken(name, f"{wrong} for {right}", taken_for(function, right, wrong))
+    for rule in rules.rules_of(model):
+        for right, wrong in permutations(rule.answers, 2):
+            instead = taken_for(getattr(model, rule.name), right, wrong)
+            yield Broken(rule.name, f"{wrong} for {right}", instead)
 
 
 def taken_for(function: Callable[..., Any], right: str, wrong: str) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis.errors import NoSuchExample
 
 from harness import invariants
 from harness.models import MODELS, rules
+from harness.models.__main__ import page
 from harness.models.acts import Act
 from harness.models.situations import SITUATIONS
 
@@ -81,6 +83,13 @@ def test_situations_are_answered_as_the_pages_say(kind: str) -> None:
     assert answers == ANSWERS[kind]
 
 
+def test_page_is_up_to_date() -> None:
+    """The page in docs/ has the rules of the models."""
+    written = Path(__file__).parent.parent / "docs" / "models.md"
+
+    assert written.read_text() == page(), "run: python -m harness.models > docs/models.md"
+
+
 LAST_VIEW = [
     ("uts", "a name is set and seen by who joins", {"a: hostname": "red", "a: domain name": "start.example"}),
     ("ipc", "attached memory is shared across namespaces", {"a: memory": 2, "a: segments": []}),
@@ -131,7 +140,7 @@ def test_search_reaches_each_answer_of_each_rule(kind: str) -> None:
     for program in programs(kind):
         assert [*invariants.predicted(MODELS[kind], program, {})]
 
-    assert [row for row in rules.coverage(MODELS[kind].__name__) if row[2] == 0] == []
+    assert [row for row in rules.coverage(MODELS[kind]) if row[2] == 0] == []
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -159,7 +168,7 @@ def told_apart(kind: str, program: list[Act]) -> bool:
 def test_each_rule_is_broken_somehow(kind: str) -> None:
     """No rule of a model is left out when they are broken one by one."""
     broken: list[Broken] = [*broken_rules(kind), *otherwise(kind)]
-    ruled = {rule.name for rule in rules.RULES.values() if rule.module == MODELS[kind].__name__}
+    ruled = {rule.name for rule in rules.rules_of(MODELS[kind])}
 
     assert ruled - {one.rule for one in broken} == set()
 

@@ -21,7 +21,7 @@ from harness.crew.actor import Actor, Company, be_born
 from harness.crew.pid import numbers
 from harness.probes.syscalls import call
 
-LIMIT = 5.0
+LIMIT = 20.0
 """Seconds in which an actor answers, and in which the kernel ends what must end."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable
+from types import ModuleType
 from typing import NamedTuple, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -51,11 +52,16 @@ def rule(*answers: object) -> Callable[[Callable[P, T]], Callable[P, T]]:
     return mark
 
 
-def coverage(module: str) -> list[tuple[str, str, int, str]]:
+def rules_of(model: ModuleType) -> list[Rule]:
+    """The rules that a model has or takes from another module."""
+    keys = [(getattr(found, "__module__", ""), name) for name, found in vars(model).items()]
+    return [RULES[key] for key in keys if key in RULES]
+
+
+def coverage(model: ModuleType) -> list[tuple[str, str, int, str]]:
     """Of a model: each rule's name, each of its answers, how often it was given, and the rule's source."""
     return [
-        (rule.name, answer, reached[module, rule.name, answer], rule.source)
-        for rule in RULES.values()
-        if rule.module == module
+        (rule.name, answer, reached[rule.module, rule.name, answer], rule.source)
+        for rule in rules_of(model)
         for answer in rule.answers
     ]

@@ -1,0 +1,57 @@
+"""Writes the page of all rules: ``python -m harness.models > docs/models.md``."""
+
+from __future__ import annotations
+
+from harness.models import MODELS, userns
+from harness.models.rules import RULES, Rule
+
+_HEAD = """\
+# Models of namespaces and their rules
+
+Made by `python -m harness.models > docs/models.md`; the tests compare it with the models.
+
+A model is what the manual pages promise, as pure functions: `uts.py`, `ipc.py`, `pid.py` and `user.py`
+in `harness/models/`. `experiments/test_invariants.py` draws programs of a few acts by a few processes
+(fork, clone, unshare, setns, exit, and what their kind of namespace is about), has them carried out on
+the host, and compares the answer to each act, and all that each process then sees, with the model's.
+Named programs (`situations.py`) are played first. A disagreement is shortened and printed as lines that
+a person can type, a shell for each process. The run's report tells, for each model, how often each rule
+gave each answer. More programs are played with `--hypothesis-profile=search`.
+
+The tests break every rule, one at a time, and require that a default run would find it.
+"""
+
+_TITLES = {
+    "uts": "UTS namespaces",
+    "ipc": "IPC namespaces",
+    "pid": "PID namespaces",
+    "user": "User namespaces",
+}
+
+_TABLE = """
+## {title}
+
+| rule | what it says | answers | source |
+|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """The page."""
+    titles = {
+        **{model.__name__: _TITLES[kind] for kind, model in MODELS.items()},
+        userns.__name__: "User namespaces, where they own others",
+    }
+    text = _HEAD
+    for module, title in titles.items():
+        rows = [_row(rule) for rule in RULES.values() if rule.module == module]
+        text += _TABLE.format(title=title) + "".join(rows)
+    return text
+
+
+def _row(rule: Rule) -> str:
+    return f"| {rule.name} | {rule.says} | {', '.join(rule.answers)} | {rule.source} |\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
