@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from harness.crew.actor import Actor, Verb, fresh, in_words, settle
-from harness.probes.children import read
+from harness.probes.children import read, write
 from harness.probes.syscalls import KINDS, setdomainname, sethostname
 
 NEW, NAMESPACES = "uts", (("uts",), ("user",))
@@ -14,10 +14,11 @@ __all__ = ["fresh", "in_words", "settle"]
 LETTERS, FIRST = False, KINDS["uts"]
 
 
-def prepare() -> None:
-    """The names that the model starts with."""
+def prepare() -> dict[str, Any]:
+    """Set the names that the model starts with; tell whether this is root of the initial user namespace."""
     sethostname(b"start")
     setdomainname(b"start.example")
+    return {"root": read("/proc/self/uid_map").split() == ["0", "0", str(2**32 - 1)]}
 
 
 def _sethostname(actor: Actor, name: Any, file: int | None) -> None:
@@ -28,7 +29,11 @@ def _setdomainname(actor: Actor, name: Any, file: int | None) -> None:
     setdomainname(name.encode())
 
 
-VERBS: dict[str, Verb] = {"sethostname": _sethostname, "setdomainname": _setdomainname}
+def _sysctl(actor: Actor, name: Any, file: int | None) -> None:
+    write("/proc/sys/kernel/hostname", name + "\n")
+
+
+VERBS: dict[str, Verb] = {"sethostname": _sethostname, "setdomainname": _setdomainname, "sysctl": _sysctl}
 
 
 def look(actor: Actor, living: Any) -> dict[str, Any]:

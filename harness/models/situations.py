@@ -12,6 +12,11 @@ SITUATIONS: dict[str, dict[str, list[Act]]] = {
             Act("setns", 0, 1),
             Act("exit", 1),
         ],
+        "root sets the name of a namespace over which it has no capability": [
+            Act("unshare", 0, "user"),
+            Act("sethostname", 0, "red"),
+            Act("sysctl", 0, "red"),
+        ],
         "a namespace that is kept open is inherited": [
             Act("keep", 0),
             Act("fork", 0, 1),

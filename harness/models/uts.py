@@ -41,17 +41,30 @@ class State:
     actors: Mapping[int, Actor]
     spaces: tuple[Names, ...]
     users: Tree
+    root: bool
+    """Whether the actors are the machine's own root, whatever the user namespaces that they are in."""
     born: int = 1
 
 
-VERBS = ("sethostname", "setdomainname", "fork", "clone", "unshare", "setns", "keep", "return", "exit")
+VERBS = (
+    "sethostname",
+    "setdomainname",
+    "sysctl",
+    "fork",
+    "clone",
+    "unshare",
+    "setns",
+    "keep",
+    "return",
+    "exit",
+)
 NAMES = ("red", "blue", "", "n" * LONGEST, "n" * (LONGEST + 1))
 KINDS = ("uts", "user", "user,uts")
 
 
-def start() -> State:
+def start(*, root: bool = True) -> State:
     """One actor in namespaces that nobody else is in."""
-    return State({0: Actor(0, 0)}, (Names("start", "start.example", 0),), FIRST)
+    return State({0: Actor(0, 0)}, (Names("start", "start.example", 0),), FIRST, root)
 
 
 def choices(state: State, actor: int, verb: str) -> list[Act]:
@@ -59,6 +72,7 @@ def choices(state: State, actor: int, verb: str) -> list[Act]:
     arguments: Mapping[str, tuple[object, ...]] = {
         "sethostname": NAMES,
         "setdomainname": NAMES,
+        "sysctl": NAMES[:2],
         "fork": (state.born,) * (state.born < MOST),
         "clone": tuple((state.born, kinds) for kinds in KINDS if state.born < MOST),
         "unshare": KINDS,
@@ -72,6 +86,9 @@ def step(state: State, act: Act) -> tuple[State, str]:
     me = state.actors[act.actor]
     if act.verb in ("sethostname", "setdomainname"):
         return _set(state, me, act.verb[3:], act.argument)
+    if act.verb == "sysctl":
+        answer = may_write(state.root)
+        return (_named(state, me, "hostname", act.argument) if answer == OK else state), answer
     if act.verb == "fork":
         return _born(state, act.argument, forked(me)), OK
     if act.verb == "clone":
@@ -127,6 +144,15 @@ def may_set(state: State, me: Actor, name: str) -> str:
     return "EINVAL" if len(name) > LONGEST else OK
 
 
+@rule(OK, "EACCES")
+def may_write(root: bool) -> str:
+    """Through /proc/sys the machine's root can set the name, also without any capability over the namespace.
+
+    Source: fs/proc/proc_sysctl.c, test_perm; kernel/utsname_sysctl.c. No manual page tells of it.
+    """
+    return OK if root else "EACCES"
+
+
 @rule(OK, "EPERM")
 def may_join(state: State, me: Actor, target: int) -> str:
     """Joining takes CAP_SYS_ADMIN in the user namespace that owns the target, and in the caller's own.
@@ -144,11 +170,13 @@ def after_set(names: Names, which: str, value: str) -> Names:
 
 def _set(state: State, me: Actor, which: str, value: str) -> tuple[State, str]:
     answer = may_set(state, me, value)
-    if answer != OK:
-        return state, answer
+    return (_named(state, me, which, value) if answer == OK else state), answer
+
+
+def _named(state: State, me: Actor, which: str, value: str) -> State:
     spaces = [*state.spaces]
     spaces[me.uts] = after_set(spaces[me.uts], which, value)
-    return replace(state, spaces=tuple(spaces)), OK
+    return replace(state, spaces=tuple(spaces))
 
 
 def _moved(state: State, me: Actor, kinds: str) -> tuple[State, Actor]:
@@ -191,6 +219,8 @@ def tell(act: Act) -> str:
     """The act as a line of the actor's shell."""
     if act.verb in ("sethostname", "setdomainname"):
         return f"{act.verb[3:]} '{act.argument}'"
+    if act.verb == "sysctl":
+        return f"echo '{act.argument}' >/proc/sys/kernel/hostname"
     if act.verb == "fork":
         return f"sh    # its shell is {letter(act.argument)}"
     if act.verb == "clone":
