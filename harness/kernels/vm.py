@@ -6,10 +6,8 @@ import contextlib
 import itertools
 import os
 import re
-import shutil
 import socket
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from harness.environment import DYING_WITH_US
 from harness.errors import HostLostError
 from harness.kernels import cache, ssh
 from harness.kernels.monitor import Monitor, MonitorError
+from harness.sockets import make_folder, remove_folder
 from harness.ssh.channel import ConnectionLostError
 from harness.ssh.connection import Connection
 
@@ -63,7 +62,7 @@ class Vm:
         _forget_old(logs)
         self.log = logs / f"{name}-{os.getpid()}-{next(_numbers)}.log"
         self._said = self.log.with_suffix(".qemu")
-        self._folder = Path(tempfile.mkdtemp(prefix=f"nslab-guest-{os.getpid()}-"))
+        self._folder = make_folder("guest")
         self.connection: Connection | None = None
         self.told = False
         """Whether an error has told what is wrong with the guest."""
@@ -154,7 +153,7 @@ class Vm:
     def _end(self) -> None:
         self._process.kill()
         self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove_folder(self._folder)
 
 
 def _last_lines(file: Path, limit: int | None = _LINES) -> list[str]:
@@ -173,14 +172,9 @@ def _telling_lines(file: Path) -> list[str]:
 
 
 def _forget_old(logs: Path) -> None:
-    """Keep the newest logs only, and no sockets' folders of sessions that were killed."""
+    """Keep the newest logs only."""
     for old in sorted(logs.iterdir(), key=_age)[:-_KEPT_LOGS]:
         old.unlink(missing_ok=True)
-    for left in Path(tempfile.gettempdir()).glob("nslab-guest-*-*"):
-        pid = left.name.split("-")[2]
-        with contextlib.suppress(OSError):
-            if not Path(f"/proc/{pid}").exists() and left.stat().st_uid == os.geteuid():
-                shutil.rmtree(left, ignore_errors=True)
 
 
 def _age(log: Path) -> float:

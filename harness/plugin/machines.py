@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import msgspec
 import pytest
 
 from harness.errors import UnmetNeedError
-from harness.ssh.folder import private_folder
+from harness.sockets import make_folder, remove_folder
 from harness.ssh.targets import Target, targets
 
 _HANDED = "nslab_machines"
@@ -41,8 +40,8 @@ def asked_for(config: pytest.Config) -> Machines:
     hosts = config.getoption("--hosts", None)
     if hosts is None:
         return Machines()
-    folder = private_folder()
-    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    folder = make_folder("ssh")
+    config.add_cleanup(lambda: remove_folder(folder))
     options = {name: config.getoption(name, None) for name in _OPTIONS}
     with contextlib.suppress(OSError):
         options["ssh_config"] = _lasting(options["ssh_config"], folder)
