@@ -13,6 +13,7 @@ import msgspec
 
 from harness import baseline, known, publish, runs
 from harness.compare import Comparison, compare
+from harness.errors import UnmetNeedError
 from harness.evidence import Run
 from harness.export import junit, kcidb, ktap
 from harness.report import comparison_page, text_table
@@ -121,7 +122,12 @@ def _compare(options: argparse.Namespace) -> int:
     found = Found(options.folder, read, comparison, options.all, options.output)
     content = FORMATS[options.format](found)
     if options.output:
-        publish.replace(options.output, content)
+        try:
+            publish.replace(options.output, content)
+        except OSError as error:
+            raise UnmetNeedError(
+                f"cannot write {options.output}: {error.strerror}; name another file"
+            ) from error
         print(options.output)
     else:
         sys.stdout.write(content)

@@ -98,7 +98,7 @@ class Repeats:
             self._note(configuration, f"{status}:\n{ended.stdout.decode(errors='backslashreplace')[-4000:]}")
         for file in reports.glob("*/run.json"):
             for record in json.loads(file.read_text())["records"]:
-                counted[record["outcome"]] += 1
+                counted["known" if record.get("known") else record["outcome"]] += 1
                 self._compare(configuration, record)
 
     def _compare(self, configuration: Configuration, record: dict[str, Any]) -> None:

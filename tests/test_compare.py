@@ -262,3 +262,13 @@ def test_run_of_several_hosts_has_them_side_by_side(tmp_path: Path) -> None:
 def test_long_values_are_told_by_what_changed(value: Value, before: Value, shown: str) -> None:
     """Of a long list a cell tells what came and what went since the column before."""
     assert short(value, before) == shown
+
+
+def test_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A place where nothing can be written is refused in one line that names it."""
+    run = stored(tmp_path, run_of("a", "6.1", {"t": "passed"}))
+
+    assert cli.main(["compare", str(run), f"--output={tmp_path}/none/page.html"]) == 2
+    assert capsys.readouterr().err == (
+        f"nslab: cannot write {tmp_path}/none/page.html: No such file or directory; name another file\n"
+    )
