@@ -41,6 +41,9 @@ class Isolator(Protocol):
     needs_python: bool
     """Whether its programs are run by the host's Python."""
 
+    takes_descriptions: bool
+    """Whether its program ``isolate`` takes ``--description`` (docs/go.md)."""
+
     def programs(self, python: str, architecture: str = MACHINE) -> dict[str, bytes]:
         """File name → content of what a host must have, executable and in one directory.
 

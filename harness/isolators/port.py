@@ -34,6 +34,7 @@ class Port:
 
     name = "python"
     needs_python = True
+    takes_descriptions = True
 
     def prepare(self, progress: Progress = silent) -> None:
         """Nothing to do: the source is carried as it is."""

@@ -132,6 +132,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "golang" in metafunc.fixturenames:
         versions = [name for name in isolator_names(config) if name.partition("-")[0] == "go"]
         metafunc.parametrize("golang", versions, indirect=True)
+    if "described" in metafunc.fixturenames:
+        names = [name for name in isolator_names(config) if isolators.find(name).takes_descriptions]
+        metafunc.parametrize("described", names, indirect=True)
 
 
 def isolator_names(config: pytest.Config) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from harness import isolators
+from harness.described import Described
 from harness.errors import LabError
 from harness.evidence import Value
 from harness.hosts.base import LabHost
@@ -78,6 +79,12 @@ def golang(request: pytest.FixtureRequest) -> Isolator:
 def isolate(host: LabHost, isolator: Isolator) -> Isolate:
     """Starts shells in new namespaces of the host: ``isolate("uts")`` runs the document's program ``uts``."""
     return Isolate(host, isolator)
+
+
+@pytest.fixture
+def described(request: pytest.FixtureRequest, host: LabHost) -> Described:
+    """Starts programs from descriptions, with each isolator that takes them."""
+    return Described(host, prepared(request.param))
 
 
 @pytest.fixture
