@@ -161,7 +161,7 @@ def _table(comparison: Comparison, rows: Sequence[Row]) -> Table:
 
 def _marked(column: int, row: Row) -> Text:
     """A cell; what is known of it, or worse than before, in a word and a colour."""
-    value = plain(value_text(row.cells[column]))
+    value = plain(short(row.cells[column], row.cells[column - 1] if column else None))
     if row.regressed and row.regressed[column]:
         return Text(f"{value} (regressed)", style="bold red")
     if row.known and row.known[column]:
