@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.environment import DYING_WITH_US
 from harness.errors import UnmetNeedError
+from harness.kernels import cache
 
 PROGRAM = "qemu-system-x86_64"
 MEMORY = "256M"
@@ -47,13 +48,32 @@ def version() -> str:
 def accelerator() -> str:
     """``kvm`` where a processor of a guest runs by it, else ``tcg``.
 
-    That ``/dev/kvm`` can be opened says little: the firmware must have been seen to run.
+    That ``/dev/kvm`` can be opened says little: the firmware must have been seen to run, and no kernel must
+    have been seen that TCG boots and KVM does not.
     """
     try:
         os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
     except OSError:
         return "tcg"
-    return "kvm" if _firmware_speaks() else "tcg"
+    distrusted = _distrust().exists() and _distrust().read_text() == _where()
+    return "kvm" if not distrusted and _firmware_speaks() else "tcg"
+
+
+def distrust_kvm(*, really: bool = True) -> None:
+    """Go on without KVM on this kernel of the machine with this QEMU, or trust it again."""
+    if really:
+        cache.replace(_distrust(), _where().encode())
+    else:
+        _distrust().unlink(missing_ok=True)
+    accelerator.cache_clear()
+
+
+def _distrust() -> Path:
+    return cache.folder() / "kvm-does-not-boot"
+
+
+def _where() -> str:
+    return f"{os.uname().release}, QEMU {version()}"
 
 
 def _firmware_speaks() -> bool:

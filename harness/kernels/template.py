@@ -19,7 +19,7 @@ from harness.kernels.monitor import MonitorError
 from harness.kernels.reset import RESET
 from harness.kernels.store import Kernel
 from harness.kernels.userland import Userland
-from harness.kernels.vm import READY, Vm
+from harness.kernels.vm import READY, GuestError, Vm
 from harness.ssh.channel import ConnectionLostError
 
 BOOT_WAIT = 180.0
@@ -162,13 +162,31 @@ def _of(name: str) -> list[Path]:
 def get(kernel: Kernel, finish: Callable[[Vm], dict[str, str]], progress: cache.Progress) -> Template:
     """The kernel's template; booted and saved now, where there is none.
 
-    ``finish`` is given the booted guest and tells what is to be known of it.
+    ``finish`` is given the booted guest and tells what is to be known of it. Where KVM does not boot the
+    kernel and TCG does, KVM is no longer used.
 
     Raises:
         GuestError: the kernel does not boot.
         UnmetNeedError: something that this needs is missing.
     """
     land = userland.get(progress)
+    try:
+        return _get(kernel, land, finish, progress)
+    except GuestError:
+        if qemu.accelerator() == "tcg":
+            raise
+        progress(f"{kernel.name} does not boot by KVM; trying without")
+        qemu.distrust_kvm()
+        try:
+            return _get(kernel, land, finish, progress)
+        except GuestError:
+            qemu.distrust_kvm(really=False)
+            raise
+
+
+def _get(
+    kernel: Kernel, land: Userland, finish: Callable[[Vm], dict[str, str]], progress: cache.Progress
+) -> Template:
     template = find(kernel, land)
     if template.folder.exists():
         os.utime(template.folder)

@@ -17,7 +17,12 @@ from harness.plugin import conclusion
 from harness.plugin.places import Spreading, add_options, configure, in_order_of_hosts, places
 from harness.plugin.recorder import Recorder, RecordTaker, claims_of
 
-pytest_plugins = ["harness.plugin.outcomes", "harness.plugin.deviations", "harness.plugin.fixtures"]
+pytest_plugins = [
+    "harness.plugin.outcomes",
+    "harness.plugin.deviations",
+    "harness.plugin.fixtures",
+    "harness.plugin.workers",
+]
 
 _LONGEST_WAIT = 86400.0
 """Seconds for ``--wait``: a day, far below what select(2) takes."""

@@ -1,20 +1,16 @@
-"""Kernels: what the archive offers, what a person may ask for, what stays in the cache. No network."""
+"""Kernels: what the archive offers and what a person may ask for. No network."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 import struct
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from harness import cli
 from harness.errors import UnmetNeedError
-from harness.kernels import apt, archive, cache, modules, qemu, store
+from harness.kernels import archive, qemu
 from harness.kernels import choice as choices
-from harness.plugin.places import scope
 
 ENTRY = """\
 Package: {name}
@@ -189,165 +185,3 @@ def test_a_tree_in_which_nothing_was_built(tmp_path: Path) -> None:
     """The missing image is named, and the next step."""
     with pytest.raises(UnmetNeedError, match="has no arch/x86/boot/bzImage; run make there"):
         choices.choose([str(tmp_path)], "", print)
-
-
-def test_no_qemu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The missing program and its package are named."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    qemu.version.cache_clear()
-
-    with pytest.raises(UnmetNeedError, match="install the package qemu-system-x86"):
-        qemu.version()
-
-
-def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without lists the archive can't be read: apt's own reason is shown in one line."""
-    monkeypatch.setattr(apt, "mirrors", lambda: ("file:/nonexistent/debian", ""))
-    monkeypatch.setattr(apt, "KEYRING", Path("/nonexistent"))
-
-    with pytest.raises(UnmetNeedError, match=r"^Debian's archive can't be read: .+; check the network$"):
-        archive.offered(lambda _: None)
-
-
-def test_a_file_that_is_not_what_the_lists_promise(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
-    """It is refused and removed, and no kernel is in the cache."""
-    package = archive.Package("linux-image-1", "1", "pool/linux-image-1_1_amd64.deb", 3, "0" * 64)
-    monkeypatch.setattr(apt, "download", lambda _, into: (into / "linux-image-1_1_amd64.deb").write_text("x"))
-
-    with pytest.raises(UnmetNeedError, match="not the file that the archive's lists promise"):
-        store.fetch(archive.Build("1", "1", (package,)), lambda _: None)
-
-    assert not [*own_cache.rglob("*.deb")]
-    assert store.cached() == []
-
-
-def test_modules_are_loaded_after_what_they_depend_on() -> None:
-    """Dependencies come first, each once; what is not there is taken as built in."""
-    needs = {"a": "b,c-d", "b": "c_d", "c_d": "not_there", "unused": ""}
-    found = {name: (f"{name}.ko", f"\0depends={needs[name]}\0".encode()) for name in needs}
-
-    assert [*modules.in_order(found, ["a", "built_in"])] == ["c_d", "b", "a"]
-
-
-def test_a_module_packed_in_an_unknown_way() -> None:
-    """The file is named."""
-    with pytest.raises(UnmetNeedError, match=r"a\.ko\.zst: modules are read plain"):
-        modules.in_order({"a": ("a.ko.zst", b"")}, ["a"])
-
-
-def test_what_was_interrupted_is_never_believed(own_cache: Path) -> None:
-    """A folder appears whole or not at all, and what a killed session left is removed by the next."""
-    final = cache.folder("images") / "thing"
-    killed = final.with_name(".half-thing-killed")
-    killed.mkdir()
-
-    def interrupted() -> None:
-        with cache.making(final) as scratch:
-            (scratch / "part").write_text("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert [*final.parent.iterdir()] == []
-
-    with cache.making(final) as scratch:
-        (scratch / "part").write_text("whole")
-    assert (final / "part").read_text() == "whole"
-
-
-def test_no_space(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder, the system's reason and a remedy are told in one line."""
-    final = cache.folder("images") / "thing"
-
-    def full(*_: object) -> None:
-        raise OSError(28, os.strerror(28))
-
-    monkeypatch.setattr(Path, "rename", full)
-    with pytest.raises(UnmetNeedError, match="No space left on device; free some space"), cache.making(final):
-        pass
-
-
-def test_a_cache_that_others_can_write_is_refused(own_cache: Path) -> None:
-    """Kernels from there would run with the user's trust."""
-    (own_cache / "nslab" / "kernels").mkdir(parents=True)
-    (own_cache / "nslab" / "kernels").chmod(0o777)
-
-    with pytest.raises(UnmetNeedError, match="others can write the cache"):
-        cache.folder()
-
-
-def test_a_lock_is_told_and_waited_for(own_cache: Path) -> None:
-    """A second session says that it waits, and goes on when the first has ended."""
-    path = cache.folder("locks") / "thing"
-    # The lock is the child's: closing its input ends it.
-    holder = subprocess.Popen(
-        ["flock", path, "sh", "-c", "echo locked; cat >&2"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert holder.stdout is not None
-    assert holder.stdin is not None
-    assert holder.stdout.readline() == b"locked\n"
-    said: list[str] = []
-
-    def told(line: str) -> None:
-        said.append(line)
-        assert holder.stdin is not None
-        holder.stdin.close()
-
-    with cache.locked("thing", told):
-        descriptor = os.open(path, os.O_RDWR)
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.close(descriptor)
-    assert said == ["waiting for another session that prepares thing"]
-    holder.stdout.close()
-    holder.wait()
-
-
-def test_a_guest_is_reached_from_this_machine_only() -> None:
-    """Its one port is on the loopback address, and nothing leads out of it."""
-    nowhere = Path("/nowhere")
-    command = qemu.command(
-        disk=nowhere, image=nowhere, initrd=nowhere, memory=nowhere, shared=False, console="null", monitor=3
-    )
-
-    networks = [word for word in command if word.startswith("user,")]
-    assert networks == ["user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"]
-
-
-@pytest.mark.parametrize(
-    ("nodeid", "spare", "expected"),
-    [
-        ("experiments/test_pid.py::test_a[6.1.192-go]", False, "6.1.192"),
-        ("experiments/test_pid.py::test_a[6.1.192-go]", True, "6.1.192 experiments/test_pid.py"),
-        ("experiments/test_pid.py::test_a[6.1.192+x-go-b]", False, "6.1.192+x"),
-        ("experiments/test_uts.py::test_a[stage]", False, "stage"),
-        ("tests/test_b.py::test_a[6]", False, "tests/test_b.py::test_a[6]"),
-    ],
-)
-def test_one_guests_experiments_stay_in_one_worker(nodeid: str, spare: bool, expected: str) -> None:
-    """The name of the host in the test's id decides."""
-    assert scope(nodeid, ["6.1.192", "6.1.192+x", "stage"], spare=spare) == expected
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--kernels="], "expected versions such as 6.12"),
-        (["--kernels=/nonexistent"], "/nonexistent"),
-        (["--kernels=/etc/passwd"], "no x86 kernel"),
-        (["--kernels=local", "--stage=machine", "--isolator=nobody"], "no such isolator"),
-    ],
-)
-def test_pytest_refuses_in_one_line(arguments: list[str], said: str, pytestconfig: pytest.Config) -> None:
-    """What can't be a host ends the session before it starts, with exit status 4."""
-    done = subprocess.run(
-        ["pytest", "experiments/test_pid.py", "--collect-only", "-q", *arguments],
-        cwd=pytestconfig.rootpath,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert said in done.stderr
-    assert done.stderr.strip().count("\n") == 0
