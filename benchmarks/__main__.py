@@ -9,10 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
+from benchmarks.clock import seconds
 from benchmarks.replay import script
 from harness import runs
 from harness.hosts.base import write_programs
@@ -23,13 +23,6 @@ from harness.notebook import Notebook
 
 ROUNDS = 30
 DOCUMENT_ROUNDS = 3
-
-
-def seconds(act: Callable[[], object]) -> float:
-    """How long one act takes."""
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began
 
 
 def stage() -> None:

@@ -32,7 +32,7 @@ def test_exactly_the_named_namespaces_are_new(host: LabHost, isolate: Isolate) -
     @settings(max_examples=len(SUBSETS))
     @given(st.sampled_from(SUBSETS))
     def search(wanted: frozenset[Kind]) -> None:
-        inside = namespaces(isolate(wanted))
+        inside = namespaces(isolate.shell(wanted))
 
         assert inside.keys() == outside.keys()
         assert {kind for kind in inside if inside[kind] != outside[kind]} == {kind.value for kind in wanted}

@@ -112,6 +112,16 @@ def test_several_kernels_have_two_workers_unless_a_person_says_otherwise(
     assert config.option.numprocesses == expected
 
 
+def test_a_worker_has_no_workers_of_its_own() -> None:
+    """It is handed the controller's options, and starts nobody."""
+    config = options(kernels="all")
+    config.workerinput = {}
+
+    workers.pytest_cmdline_main(config)
+
+    assert config.option.numprocesses is None
+
+
 @pytest.mark.parametrize(("megabytes", "expected"), [(10, 1), (900, 2), (10**6, 4)])
 def test_workers_fit_into_the_memory(monkeypatch: pytest.MonkeyPatch, megabytes: int, expected: int) -> None:
     """Each has a guest; there is one at least, and no more than processors."""

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
-import os
-import re
 import socket
 import subprocess
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from harness.environment import DYING_WITH_US
 from harness.errors import HostLostError
-from harness.kernels import cache, ssh
+from harness.kernels import logs, ssh
 from harness.kernels.monitor import Monitor, MonitorError
 from harness.sockets import make_folder, remove_folder
 from harness.ssh.channel import ConnectionLostError
@@ -21,13 +17,6 @@ from harness.ssh.connection import Connection
 
 READY = b"nslab: the guest is ready"
 """What a guest writes to its console when its sshd listens."""
-
-_LINES = 12
-"""How many of the console's last lines an error shows."""
-
-_TELLING = re.compile(r"^nslab: |Kernel panic|BUG:|Out of memory|Unable to mount|Oops")
-_KEPT_LOGS = 50
-_numbers = itertools.count()
 
 
 class GuestError(HostLostError):
@@ -58,9 +47,7 @@ class Vm:
             GuestError: QEMU did not start; with what it said.
         """
         self.name, self.wait = name, wait
-        logs = cache.folder("logs")
-        _forget_old(logs)
-        self.log = logs / f"{name}-{os.getpid()}-{next(_numbers)}.log"
+        self.log = logs.new(name)
         self._said = self.log.with_suffix(".qemu")
         self._folder = make_folder("guest")
         self.connection: Connection | None = None
@@ -69,23 +56,29 @@ class Vm:
         self.carried: set[str] = set()
         """Folders in the guest into which programs have been put."""
         ours, its = socket.socketpair()
+        backend = f"{console},logfile={str(self.log).replace(',', ',,')}"
+        self._process = self._started(command(backend, its.fileno()), [its, *sockets])
+        self.monitor = self._greeted(ours)
+
+    def _started(self, command: Sequence[str], sockets: Sequence[socket.socket]) -> subprocess.Popen[bytes]:
+        """QEMU, which alone has the sockets from then on."""
         with contextlib.ExitStack() as given, self._said.open("wb") as said:
-            for each in (its, *sockets):
+            for each in sockets:
                 given.enter_context(each)
-            self._process = subprocess.Popen(
-                [
-                    *DYING_WITH_US,
-                    *command(f"{console},logfile={str(self.log).replace(',', ',,')}", its.fileno()),
-                ],
+            return subprocess.Popen(
+                [*DYING_WITH_US, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
-                pass_fds=[each.fileno() for each in (its, *sockets)],
+                pass_fds=[each.fileno() for each in sockets],
                 # A Ctrl-C at the terminal is for this process, which ends the guest when it is done.
                 start_new_session=True,
             )
+
+    def _greeted(self, connected: socket.socket) -> Monitor:
+        """The conversation with QEMU, which is ended where it does not begin."""
         try:
-            self.monitor = Monitor(ours, wait)
+            return Monitor(connected, self.wait)
         except BaseException as error:
             self._end()
             if isinstance(error, MonitorError):
@@ -130,9 +123,9 @@ class Vm:
             # QEMU closes its sockets a moment before it ends.
             self._process.wait(timeout=0.5)
         what = self.lost or what
-        said = _last_lines(self._said)
+        said = logs.last_lines(self._said)
         self.told = True
-        lines = _telling_lines(self.log)
+        lines = logs.telling_lines(self.log)
         shown = "\n  ".join(lines) if lines else "(nothing)"
         return GuestError(
             f"guest {self.name}: {what}{': ' + ' '.join(said) if said else ''}; its console's last lines:\n"
@@ -154,31 +147,3 @@ class Vm:
         self._process.kill()
         self._process.wait()
         remove_folder(self._folder)
-
-
-def _last_lines(file: Path, limit: int | None = _LINES) -> list[str]:
-    try:
-        text = file.read_bytes().decode("utf-8", "backslashreplace")
-    except OSError:
-        return []
-    return [line.strip() for line in text.splitlines() if line.strip()][-(limit or 0) :]
-
-
-def _telling_lines(file: Path) -> list[str]:
-    """The last lines, and before them those that say what happened, which a trace may have pushed away."""
-    lines = _last_lines(file, limit=None)
-    early = [line for line in lines[:-_LINES] if _TELLING.search(line)]
-    return early[-_LINES:] + lines[-_LINES:]
-
-
-def _forget_old(logs: Path) -> None:
-    """Keep the newest logs only."""
-    for old in sorted(logs.iterdir(), key=_age)[:-_KEPT_LOGS]:
-        old.unlink(missing_ok=True)
-
-
-def _age(log: Path) -> float:
-    try:
-        return log.stat().st_mtime
-    except OSError:
-        return 0.0

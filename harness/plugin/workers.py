@@ -18,6 +18,9 @@ _FOR_EACH = 400 << 20
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Where several kernels are asked for and nothing is said of workers, use two."""
     option = config.option
+    if hasattr(config, "workerinput"):
+        # A worker has the controller's options, less those that say what workers there are.
+        return
     said = getattr(option, "numprocesses", 0) is not None or option.dist != "no" or option.tx
     if not said and not option.usepdb and not option.collectonly and guests_asked_for(config) > 1:
         option.numprocesses = min(2, affordable())
