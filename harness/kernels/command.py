@@ -22,6 +22,7 @@ from harness.kernels.archive import Build
 from harness.kernels.choice import Choice, choose
 from harness.kernels.store import Kernel
 from harness.kernels.template import Template
+from harness.kernels.waiting import Waiting, say
 from harness.ssh.connection import shell_line
 
 _VARIABLES = {"TERM": os.environ.get("TERM", "dumb"), "LC_ALL": "C.UTF-8"}
@@ -56,11 +57,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         command.set_defaults(run=run)
 
 
-def _say(line: str) -> None:
-    """Tell a person what is waited for."""
-    print(f"nslab: {line}", file=sys.stderr, flush=True)
-
-
 class Line(NamedTuple):
     """A kernel as the list shows it."""
 
@@ -73,7 +69,7 @@ class Line(NamedTuple):
 
 
 def _list(options: argparse.Namespace) -> int:
-    builds = archive.offered(_say, refresh=options.refresh)
+    builds = archive.offered(say, refresh=options.refresh)
     here = {kernel.release: kernel for kernel in store.cached()}
     shown = builds if options.all else archive.newest_of_each_series(builds)
     shown += [build for build in builds if build.release in here and build not in shown]
@@ -103,20 +99,17 @@ def _lines(builds: Iterable[Build], here: dict[str, Kernel]) -> Iterable[Line]:
 
 def _template_of(kernel: Kernel) -> Template | None:
     try:
-        found = template.find(kernel, userland.get(_say)) if userland.here() else None
+        found = template.find(kernel, userland.get(say)) if userland.here() else None
     except UnmetNeedError:
         # Without QEMU or ssh there is no telling which template would fit.
         return None
     return found if found and found.folder.exists() else None
 
 
-def _chosen(options: argparse.Namespace) -> list[Choice]:
-    return choose(options.version, options.modules, _say)
-
-
 def _fetch(options: argparse.Namespace) -> int:
-    for choice in _chosen(options):
-        kernel = choice.kernel(_say)
+    for choice in choose(options.version, options.modules, say):
+        with Waiting() as progress:
+            kernel = choice.kernel(progress)
         print(f"{kernel.name}: {kernel.release}, {cache.size(kernel.image.parent) / 1e6:.0f} MB in the cache")
     return 0
 
@@ -144,9 +137,10 @@ def _remove(options: argparse.Namespace) -> int:
 
 def _boot(options: argparse.Namespace) -> int:
     qemu.version()
-    for choice in _chosen(options):
+    for choice in choose(options.version, options.modules, say):
         place = GuestPlace(choice)
-        place.prepare(_say)
+        with Waiting() as progress:
+            place.prepare(progress)
         print(f"{place.name}: {place.describe().kernel}")
     return 0
 
@@ -154,12 +148,13 @@ def _boot(options: argparse.Namespace) -> int:
 def _shell(options: argparse.Namespace) -> int:
     """Restore a guest, talk to it over this terminal, and end it with the shell."""
     place = GuestPlace(_the_one(options))
-    place.prepare(_say)
+    with Waiting() as progress:
+        place.prepare(progress)
     began = time.monotonic()
     vm = place.restore()
     try:
         seconds = time.monotonic() - began
-        _say(f"{place.name} restored in {seconds:.1f} s; it is thrown away when the shell ends")
+        say(f"{place.name} restored in {seconds:.1f} s; it is thrown away when the shell ends")
         argv = options.argv or ["sh", "-l"]
         # Ctrl-C at the terminal is for what runs in the guest.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -176,13 +171,13 @@ def _shell(options: argparse.Namespace) -> int:
 
 def _console(options: argparse.Namespace) -> int:
     """Boot from nothing with the serial console on this terminal; nothing of it is kept."""
-    return console.show(_the_one(options).kernel(_say), _say)
+    return console.show(_the_one(options).kernel(say), say)
 
 
 def _the_one(options: argparse.Namespace) -> Choice:
     """The one kernel that was named, bootable here."""
     qemu.version()
-    choices = choose([options.version], options.modules, _say)
+    choices = choose([options.version], options.modules, say)
     if len(choices) != 1:
         raise UnmetNeedError(f"{options.version!r} names {len(choices)} kernels: name one")
     return choices[0]
