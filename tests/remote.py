@@ -28,9 +28,11 @@ _WAIT = 20.0
 # sshd wants /run/sshd; the users are root and an ordinary one, and shells in /etc/passwd are small ones.
 _BOOT = f"""\
 hostname {NAME}
-mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/sshd && cp -r "$1" /run/machine && chmod 755 /run/machine
+mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/sshd && cp -rp "$1" /run/machine && chmod 755 /run/machine
 mount -t tmpfs -o mode=1777 tmpfs /tmp
+mount -t tmpfs -o mode=1777 tmpfs /dev/shm
 mount --bind /run/machine/passwd /etc/passwd
+[ ! -e /etc/sudoers ] || mount --bind /run/machine/sudoers /etc/sudoers
 for each in $3; do mount --bind /run/machine/config "$each"; done
 mount --make-rshared /
 exec "$2" -D -e -f /run/machine/sshd_config
@@ -101,6 +103,9 @@ def remote(folder: Path, lacks: str = "") -> Iterator[Remote]:
         "root:*:0:0::/root:/bin/sh\nsshd:*:65531:65531::/run/sshd:/bin/false\n"
         f"{ORDINARY}:*:65532:65532::/tmp:/bin/sh\n"
     )
+    # sudo wants its configuration to be nobody else's; root too may have it run a command.
+    (folder / "sudoers").write_text(f"root ALL=(ALL) ALL\n{ORDINARY} ALL=(ALL) NOPASSWD: ALL\n")
+    (folder / "sudoers").chmod(0o440)
     (folder / "sshd_config").write_text(_CONFIG.format(port=port))
     (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
     _write_config(folder, port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -123,6 +124,20 @@ def test_stage_on_a_machine(project: Project, machine: Remote, user: str) -> Non
     }
     (run,) = project.runs()
     assert run["hosts"][f"ssh://{user}"]["kernel"] == os.uname().release
+    assert left_there(machine) == before
+
+
+def test_user_who_becomes_root(project: Project, machine: Remote) -> None:
+    """With --sudo an ordinary user's stage is root's, and nothing is left of it either."""
+    if not shutil.which("sudo"):
+        pytest.skip("no sudo: install it")
+    before = left_there(machine)
+    project.experiment(SEES)
+    ended = project.run(f"--hosts=ssh://{ORDINARY}", "--sudo", f"--ssh-config={machine.config}")
+
+    assert ended.status == 0, ended.output
+    (run,) = project.runs()
+    assert run["hosts"][f"ssh://{ORDINARY}"]["user"] == "root"
     assert left_there(machine) == before
 
 

@@ -18,7 +18,7 @@ from harness import mountinfo
 from harness.environment import SESSION, TAG
 from harness.errors import HostLostError, LabError, WaitExpiredError
 from harness.hosts.base import readable
-from harness.hosts.remote_state import SEPARATOR, look, parse_state
+from harness.hosts.remote_state import SEPARATOR, look, marked, parse_state
 from harness.ssh.channel import ConnectionLostError
 from harness.ssh.connection import Connection, exports
 from harness.ssh.files import packed
@@ -50,7 +50,7 @@ def _kill(session: str) -> str:
     """A shell's lines that end what carries the mark of ``session``, on stages too."""
     return f"""\
 for round in 1 2 3 4 5 6 7 8 9; do
-    left=$(grep -ls '{TAG}={session}' /proc/[0-9]*/environ) || :
+    left=$({marked(session)}) || :
     [ "$left" ] || break
     for each in $left; do each=${{each#/proc/}}; kill -9 "${{each%/environ}}"; done
 done 2>/dev/null

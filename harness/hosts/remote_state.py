@@ -14,6 +14,12 @@ SEPARATOR = f"nslab-{secrets.token_hex(8)}"
 _KINDS = ("msg", "sem", "shm")
 
 
+def marked(session: str) -> str:
+    """A command that lists ``/proc/PID/environ`` of each process that carries the mark of ``session``."""
+    # As a variable of its own: sudo tells a command, and so this very text, in SUDO_COMMAND.
+    return f"grep -lsz '^{TAG}={session}' /proc/[0-9]*/environ"
+
+
 def look(session: str) -> str:
     """A shell's lines that print each part of the state, with what carries the mark of ``session``."""
     return f"""\
@@ -26,7 +32,7 @@ for each in /dev/mqueue/*; do [ ! -e "$each" ] || printf '%s\\n' "$each"; done; 
 for each in "${{TMPDIR:-/tmp}}/{mark(session)}"*; do [ ! -e "$each" ] || printf '%s\\n' "$each"; done
 find /sys/fs/cgroup -type d -name '{mark(session)}*'; next
 echo /proc/[0-9]*; next
-for each in $(grep -ls '{TAG}={session}' /proc/[0-9]*/environ); do
+for each in $({marked(session)}); do
     each=${{each%/environ}}
     read -r name <$each/comm && printf '%s %s\\n' "${{each#/proc/}}" "$name"
 done; next
