@@ -13,7 +13,7 @@ import pytest
 
 from harness.crews import Crew
 from harness.hosts.base import LabHost
-from harness.invariants import search
+from harness.invariants import LEGEND, search
 from harness.models import MODELS, rules
 from harness.models.situations import SITUATIONS
 from harness.notebook import Notebook
@@ -30,6 +30,6 @@ def test_kernel_agrees_with_the_model(
     columns = ("rule", "answer", "times", "source")
     notebook.table(f"Rules of the {kind} model that were reached", columns, rules.coverage(model))
     if found:
-        notebook.script(f"{kind}-disagreement.txt", found + "\n")
+        notebook.script(f"{kind}-disagreement.txt", f"{LEGEND}\n{found}\n")
 
-    assert not found, f"kernel and model disagree, and this is the shortest program that shows it:\n{found}"
+    assert not found, f"kernel and model disagree, as this program shows:\n{LEGEND}\n{found}"

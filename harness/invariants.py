@@ -21,6 +21,11 @@ PROGRAMS = 6
 """Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
 
 
+LEGEND = (
+    "# A shell for each letter, a the first; $b is the PID of b's. What is not ok is said behind the line."
+)
+"""How a program is to be read."""
+
 LONGEST = 24
 """Acts of a program."""
 
@@ -126,7 +131,7 @@ def told(model: Any, steps: Sequence[Predicted]) -> list[str]:
     """A program as a person could type it: one shell for each actor, `a` the first; answers as comments."""
     lines = []
     for act, _, seen in steps:
-        answer = "" if seen.answer == OK else f"    # {seen.answer}"
+        answer = "" if seen.answer in (OK, "dead") else f"    # {seen.answer}"
         lines.append(f"{letter(act.actor)}# {model.tell(act)}{answer}")
     return lines
 
@@ -179,11 +184,14 @@ def found(model: Any, play: Play, base: Mapping[str, Any]) -> str:
             # An error in a predicate would be shrunk, as if it were what is looked for.
             broken.append(error)
             return False
-        texts[str(draws)] = text
+        if text:
+            texts[str(draws)] = text
         return bool(text)
 
     try:
-        shortest: list[Draw] = find(drawn(model), differs, settings=many())
+        shortest: list[Draw] = find(
+            drawn(model), differs, settings=many(), database_key=model.__name__.encode()
+        )
     except NoSuchExample:
         shortest = []
     if broken:
@@ -194,4 +202,4 @@ def found(model: Any, play: Play, base: Mapping[str, Any]) -> str:
 def many() -> settings:
     """The settings of the profile, for programs."""
     assert settings.default is not None
-    return settings(max_examples=settings.default.max_examples * PROGRAMS, database=None)
+    return settings(max_examples=settings.default.max_examples * PROGRAMS)
