@@ -17,7 +17,7 @@ from harness.crews import Seen
 from harness.errors import LabError
 from harness.models.acts import OK, Act, View, letter
 
-PROGRAMS = 6
+PROGRAMS = 5
 """Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
 
 

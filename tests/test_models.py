@@ -119,7 +119,7 @@ def test_situations_end_with_the_view_that_the_pages_describe(
 BASES: Mapping[str, list[dict[str, Any]]] = {
     "uts": [{}, {"root": False}],
     "ipc": [{}],
-    "pid": [{}],
+    "pid": [{}, {"release": [7, 1]}],
     "user": [{}, {"ids": [[0, 1]]}],
 }
 """Hosts as a crew describes them: root's, and an ordinary user's where that is another one to the model."""

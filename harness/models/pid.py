@@ -6,7 +6,7 @@ the first, and the init of its namespace, is a process that is no actor and neve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.models.acts import OK, Act, View, by_appearance, letter
@@ -51,6 +51,8 @@ class State:
 
     processes: Mapping[int, Process]
     spaces: tuple[Space, ...]
+    release: tuple[int, int]
+    """The kernel's version, on which one rule depends."""
     born: int = 1
     hidden: int = HIDDEN
 
@@ -69,9 +71,10 @@ VERBS = (
 SIGNALS = ("KILL", "TERM", "USR1")
 
 
-def start(room: int = DEEPEST - 1) -> State:
-    """One actor in a namespace below which ``room`` more fit."""
-    return State({0: Process(0, 0, OUTSIDE)}, (Space(None, DEEPEST - room, OUTSIDE),))
+def start(room: int = DEEPEST - 1, release: Sequence[int] = (7, 0)) -> State:
+    """One actor in a namespace below which ``room`` more fit, on a kernel of this version."""
+    first = Space(None, DEEPEST - room, OUTSIDE)
+    return State({0: Process(0, 0, OUTSIDE)}, (first,), (release[0], release[1]))
 
 
 def choices(state: State, actor: int, verb: str) -> list[Act]:
@@ -128,6 +131,16 @@ def sees_parent(state: State, me: Process) -> bool:
     Source: pid_namespaces(7), Nesting PID namespaces.
     """
     return me.space == 0 if me.parent == OUTSIDE else sees(state, me.space, me.parent)
+
+
+@rule(True, False)
+def is_linked(space: Space, release: tuple[int, int]) -> bool:
+    """Before its first process, no link pid_for_children shows a namespace; on newer kernels it does.
+
+    Source: pid_namespaces(7), setns(2) and unshare(2) semantics; otherwise since Linux 7.1: seen in 7.1.13
+    and 7.3.4, not in 7.0.13; no manual page tells of it yet.
+    """
+    return space.init is not None or release >= (7, 1)
 
 
 @rule(OK, "ENOMEM")
@@ -363,7 +376,7 @@ def _namespaces(state: State) -> dict[str, object]:
     for number, actor in state.actors.items():
         links[f"{letter(number)}: pid namespace"] = actor.space
     for number, actor in state.actors.items():
-        if state.spaces[actor.children_space].init is not None:
+        if is_linked(state.spaces[actor.children_space], state.release):
             links[f"{letter(number)}: pid_for_children namespace"] = actor.children_space
     return {**by_appearance(links)}
 
