@@ -173,7 +173,7 @@ HOSTS = {
     "thread-self-never-broken": _declare("On the host `/proc/thread-self` seems never broken.", "mnt-2"),
     "one-process-more": _declare("The host's `ls /proc` shows a process that is not there.", "mnt-2"),
     "first-row-changes": _declare("The host's `ps` shows another first process each time.", "mnt-5"),
-    "first-row-missing": _declare("The host's `ps` does not show the first process.", "mnt-5"),
+    "first-row-misnumbered": _declare("The host's `ps` tells of another PID of the first process.", "mnt-5"),
     "shells-hidden": _declare("The host's `ps` shows no shells.", "mnt-5"),
     "kernel-thread-once": _declare("The host's `ps` shows a thread of the kernel only once.", "mnt-5"),
     "other-parent": _declare("The host's `ps` tells of another parent.", "pid-1 pid-3"),
