@@ -56,6 +56,12 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether the columns do not agree."""
         return any(cell != self.cells[0] for cell in self.cells)
 
+    @property
+    def contradicts(self) -> bool:
+        """Whether columns that have it do not agree."""
+        present = [cell for cell in self.cells if cell != ABSENT]
+        return any(cell != present[0] for cell in present)
+
 
 class Step(NamedTuple):
     """What changed from one kernel to the next newer one."""

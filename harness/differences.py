@@ -43,7 +43,7 @@ def _differences(differences: Sequence[KnownDifference]) -> Iterator[str]:
 
 
 def _changes(changes: Sequence[known.Change], comparison: Comparison) -> Iterator[str]:
-    rows = [row for row in comparison.differing if row.sort == "fact"]
+    rows = [row for row in comparison.rows if row.sort == "fact" and row.contradicts]
     facts = sum(row.sort == "fact" for row in comparison.rows)
     builds = [column.build for column in comparison.columns]
     yield "## What came with a version\n"
