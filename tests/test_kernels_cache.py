@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
+import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from harness.errors import UnmetNeedError
-from harness.kernels import apt, archive, cache, modules, qemu, store
+from harness.kernels import apt, archive, cache, modules, qemu, store, userland
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +30,20 @@ def test_no_qemu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     with pytest.raises(UnmetNeedError, match="install the package qemu-system-x86"):
         qemu.version()
+
+
+@pytest.mark.parametrize("missing", ["account", "range", "newuidmap"])
+def test_an_ordinary_user_without_ids_to_map(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """The package and the command that gives them are named, before anything is downloaded."""
+    lines = "" if missing == "range" else "somebody:100000:65536\n"
+    accounts = {} if missing == "account" else {1000: SimpleNamespace(pw_name="somebody")}
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(pwd, "getpwuid", accounts.__getitem__)
+    monkeypatch.setattr(Path, "read_text", lambda _: lines)
+    monkeypatch.setattr(shutil, "which", lambda tool: None if tool == missing else tool)
+
+    with pytest.raises(UnmetNeedError, match=r"install the package uidmap, .*usermod --add-subuids"):
+        userland.check_tools()
 
 
 def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -91,6 +92,23 @@ def check_tools() -> None:
     for tool, package in _NEEDED.items():
         if not shutil.which(tool):
             raise UnmetNeedError(f"guests' userland is made with {tool}: install the package {package}")
+    if os.geteuid() != 0 and not _may_map_ids():
+        raise UnmetNeedError(
+            "without root, guests' userland is made in a user namespace of many ids: "
+            "install the package uidmap, and have usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
+            "run for your account"
+        )
+
+
+def _may_map_ids() -> bool:
+    """Whether newuidmap(1) gives this user a range of ids, as mmdebstrap(1) needs without root."""
+    try:
+        account = pwd.getpwuid(os.geteuid()).pw_name
+        lists = [Path("/etc", name).read_text().splitlines() for name in ("subuid", "subgid")]
+    except (KeyError, OSError):
+        return False
+    ranges = all(any(line.startswith(f"{account}:") for line in lines) for lines in lists)
+    return ranges and shutil.which("newuidmap") is not None
 
 
 def _make(folder: Path, progress: cache.Progress) -> None:
