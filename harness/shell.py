@@ -8,6 +8,7 @@ import re
 import secrets
 import shlex
 import signal
+import tty
 from collections.abc import Sequence
 
 import pexpect
@@ -36,6 +37,11 @@ _EXITING = 0x4
 _WINDOW = 4 * _CHUNK + 200
 """Characters at the end of the output in which the prompt is searched: one more chunk, each byte of which may
 be shown as four characters, and what of a prompt may stand before it."""
+
+
+def _pass_on_everything() -> None:
+    """Have the terminal here change nothing, before the client does so: the first lines may be faster."""
+    tty.setraw(0)
 
 
 class ShellEndedError(LabError):
@@ -77,6 +83,7 @@ class Shell:
                 searchwindowsize=_WINDOW,
                 # Unlike select(2), poll(2) takes descriptors beyond 1023.
                 use_poll=True,
+                preexec_fn=_pass_on_everything if host.terminal_is_elsewhere else None,
             )
         except (pexpect.ExceptionPexpect, OSError) as error:
             raise LabError(f"cannot start {command!r}: {error}") from error

@@ -115,6 +115,8 @@ class LabHost(testinfra.host.Host):
     user = "root" if os.geteuid() == 0 else f"uid {os.geteuid()}, root in a user namespace of its own"
     """Who the commands on the host are, in the words of a report."""
     scratch = ""
+    terminal_is_elsewhere = False
+    """Whether a shell's terminal is the host's own, and that of this machine only passes everything on."""
     architecture = platform.machine()
     """As ``uname -m`` tells it."""
     python = str(Path(sys.executable).resolve())

@@ -73,6 +73,7 @@ class Guest(LabHost):
     user = "root"
     scratch = SCRATCH
     python = "/usr/bin/python3"
+    terminal_is_elsewhere = True
 
     def __init__(self, place: GuestPlace, vm: Vm, notebook: Notebook, wait: float = DEFAULT_WAIT) -> None:
         """Act on the guest in ``vm``, which is given back to ``place`` in the end."""

@@ -51,6 +51,7 @@ class SshStage(LabHost):
     """A stage on another machine."""
 
     kind = "ssh"
+    terminal_is_elsewhere = True
     scratch = "/dev/shm"  # noqa: S108 - the stage's own tmpfs, not the machine's
 
     def __init__(self, link: Link, notebook: Notebook, wait: float = DEFAULT_WAIT) -> None:

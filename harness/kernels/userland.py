@@ -95,8 +95,8 @@ def check_tools() -> None:
     if os.geteuid() != 0 and not _may_map_ids():
         raise UnmetNeedError(
             "without root, guests' userland is made in a user namespace of many ids: "
-            "install the package uidmap, and have usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
-            "run for your account"
+            "install the package uidmap, and have this run for your account: "
+            "usermod --add-subuids 100000-165535 --add-subgids 100000-165535"
         )
 
 
