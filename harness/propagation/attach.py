@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 
-from harness.propagation.state import Mount, Place, Refused, State, within
+from harness.propagation.state import LOST_COVER, Mount, Place, Refused, State, within
 
 Tree = list[Mount]
 """A mount and what is below it, parents first."""
@@ -180,7 +180,7 @@ def beneath(state: State, tree: Tree) -> Tree:
     there = state.covering.get((root.parent, root.point))
     if there is None:
         return tree
-    if there.locked:
+    if there.locked and LOST_COVER not in state.known:
         tree = [root._replace(locked=True), *tree[1:]]
     uppermost = tree[0]
     while above := next((m for m in tree if (m.parent, m.point) == (uppermost.id, uppermost.root)), None):

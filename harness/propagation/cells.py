@@ -140,8 +140,8 @@ def _received(before: State, after: State, onto: Place) -> Iterator[str]:
             yield "by another namespace"
         if before.namespaces[receiver.namespace].owner != owner:
             yield "across owners"
-            new = after.covering[receiver.id, onto.directory]
-            if len([*after.subtree(new)]) > 1:
+            new = after.covering.get((receiver.id, onto.directory))
+            if new and len([*after.subtree(new)]) > 1:
                 yield "across owners as a tree"
         there = before.covering.get((receiver.id, onto.directory))
         if there and there.id in after.mounts and after.mounts[there.id].parent != there.parent:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from harness.propagation import attach, namespaces, types, umount
@@ -25,42 +25,38 @@ class Operation(NamedTuple):
         return f"ns{self.actor}: {words}"
 
 
-LOST_UNBINDABLE = "unbindable-lost"
-"""A known difference, by its id: builds that forget, in a copy of a namespace, what was unbindable."""
-
 KINDS = ("shared", "slave", "private", "unbindable")
 
 
-def outcome(state: State, operation: Operation, known: Set[str] = frozenset()) -> tuple[State, str]:
-    """The state after an operation, and the error's name, empty where there is none.
-
-    ``known`` names the known differences that the kernel has.
-    """
+def outcome(state: State, operation: Operation) -> tuple[State, str]:
+    """The state after an operation, and the error's name, empty where there is none."""
     try:
-        return apply(state, operation, known), ""
+        return apply(state, operation), ""
     except Refused as refused:
         return state, refused.errno
 
 
-def apply(state: State, operation: Operation, known: Set[str] = frozenset()) -> State:
+def apply(state: State, operation: Operation) -> State:
     """The state after an operation.
 
     Raises:
         Refused: the kernel refuses it.
     """
     kind = operation.kind
+    if operation.actor not in state.namespaces:
+        raise Refused("ESRCH")
     if kind in ("unshare", "unshare-user", "unshare-first"):
-        return _unshare(state, operation, keeps_unbindable=LOST_UNBINDABLE not in known)
+        return _unshare(state, operation)
     return OPERATIONS[kind](state, operation)
 
 
-def _unshare(state: State, operation: Operation, *, keeps_unbindable: bool) -> State:
+def _unshare(state: State, operation: Operation) -> State:
     owner = state.namespaces[operation.actor].owner
     if operation.kind == "unshare-user":
         state, owner = namespaces.own(state, operation.actor)
     elif operation.kind == "unshare-first":
         owner = FIRST
-    return namespaces.clone(state, operation.actor, owner, keeps_unbindable=keeps_unbindable)
+    return namespaces.clone(state, operation.actor, owner)
 
 
 def _make(kind: str, *, recursive: bool) -> Callable[[State, Operation], State]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from harness.propagation.operations import Operation, outcome
-from harness.propagation.state import Refused, State, first
+from harness.propagation.state import FIRST, Refused, State, first
 
 MOST_NAMESPACES = 4
 MOST_MOUNTS = 48
@@ -56,45 +56,6 @@ LIMITS: Draw = (len(_KINDS), MOST_NAMESPACES * _CHOICES, _CHOICES)
 """Each number of a draw is below its limit."""
 
 
-OPENINGS: tuple[tuple[Operation, ...], ...] = (
-    (),
-    (Operation("make-shared", 0, "/"),),
-    (Operation("make-shared", 0, "/"), Operation("unshare-user", 0)),
-    (
-        Operation("make-shared", 0, "/"),
-        Operation("unshare-user", 0),
-        Operation("make-shared", 1, "/"),
-        Operation("unshare-user", 1),
-    ),
-    (
-        Operation("make-shared", 0, "/"),
-        Operation("unshare-user", 0),
-        Operation("make-shared", 1, "/"),
-        Operation("unshare", 1),
-    ),
-    (
-        Operation("make-shared", 0, "/"),
-        Operation("mount", 0, "/a", "u1"),
-        Operation("mount", 0, "/a/c", "u2"),
-        Operation("unshare-user", 0),
-    ),
-    (
-        Operation("mount", 0, "/a", "u1"),
-        Operation("make-shared", 0, "/a"),
-        Operation("bind", 0, "/b", "/a"),
-        Operation("make-slave", 0, "/b"),
-        Operation("make-shared", 0, "/b"),
-        Operation("bind", 0, "/a/c", "/b"),
-    ),
-    (
-        Operation("bind", 0, "/b", "/a"),
-        Operation("make-unbindable", 0, "/b"),
-        Operation("unshare-user", 0),
-    ),
-)
-"""How programs may begin: what many rules need is rarely drawn step by step."""
-
-
 class Step(NamedTuple):
     """An operation, the error and the state that the model has after it."""
 
@@ -105,7 +66,7 @@ class Step(NamedTuple):
 
 def read(drawn: Iterable[Draw], known: Set[str] = frozenset(), opening: int = 0) -> Iterator[Step]:
     """The steps that draws stand for, without those that make no sense or too much; after an opening."""
-    state = first()
+    state = first(known)
     for step in replay(OPENINGS[opening], known):
         state = step.state
         yield step
@@ -113,7 +74,7 @@ def read(drawn: Iterable[Draw], known: Set[str] = frozenset(), opening: int = 0)
         operation = _operation(draw, number, state)
         if not _possible(operation, state):
             continue
-        after, errno = outcome(state, operation, known)
+        after, errno = outcome(state, operation)
         if len(after.mounts) <= MOST_MOUNTS:
             state = after
             yield Step(operation, errno, state)
@@ -166,11 +127,59 @@ def _possible(operation: Operation, state: State) -> bool:
     return operation.kind != "exit" or len(state.namespaces) > 1
 
 
+def parse(text: str) -> list[Operation]:
+    """A program as :class:`Operation` tells it, parted by semicolons; without ``nsN:``, the first one's.
+
+    >>> parse("mount t1 /a; ns0: unshare; ns1: umount /a")[2]
+    Operation(kind='umount', actor=1, target='/a', source='')
+    """
+    operations = []
+    for line in filter(None, map(str.strip, text.split(";"))):
+        whom, colon, what = line.rpartition(": ")
+        kind, *paths = what.split()
+        target, source = [*reversed(paths), "", ""][:2]
+        operations.append(Operation(kind, int(whom[2:]) if colon else FIRST, target, source))
+    return operations
+
+
+_OPENINGS = """
+make-shared /
+make-shared /; unshare-user
+make-shared /; unshare-user; ns1: make-shared /; ns1: unshare
+make-shared /; unshare-user; ns1: make-shared /; ns1: unshare-user; mount u1 /a; umount /a
+make-shared /; mount u1 /a; mount u2 /a/a; unshare-user; umount-l /a
+make-shared /; mount u1 /a; mount u2 /a/a; unshare-user; ns1: mount u3 /a/b; umount-l /a
+mount u1 /a; mount u2 /a/a; unshare-user; ns1: make-unbindable /a/a; ns1: rbind /a /b
+mount u1 /a; mount u2 /a/a; make-shared /a; bind /a /b; unshare-user; mount u3 /b/a; ns1: bind /a /b/b
+mount u1 /a; mount u2 /a/a; make-shared /a; bind /a /b; bind /b/c /; rbind / /b/a
+mount u1 /a; make-shared /a; unshare; make-slave /a; make-private /a
+mount u1 /a; make-shared /a; unshare; make-slave /a; make-unbindable /a
+mount u1 /a; make-shared /a; bind /a /b; make-slave /b; make-shared /b; unshare; ns1: make-slave /b;\
+ make-private /b
+mount u1 /a; make-shared /a; bind /a /b; make-slave /b; make-shared /b; bind /b /a/c; make-slave /b;\
+ make-slave /a/c
+mount u1 /a; make-shared /a; bind /a /b; make-slave /b; make-shared /b; unshare; ns1: make-rslave /; exit
+mount u1 /a; make-shared /a; mount u2 /b; bind /a /b/a; make-slave /a; make-shared /a; bind /a/a /b/b;\
+ make-slave /a; mount u3 /b/a/b
+mount u1 /a; make-unbindable /a; mount u2 /b; make-shared /b; move /a /b/a
+mount u1 /a; move /a/a /b; move /a/a /c
+mount u1 /a; mount u2 /a/a; mount u3 /b; make-shared /b; unshare; rbind /a /b/a; ns1: umount /b/a/a
+make-shared /; unshare-user; mount u1 /a; ns1: mount u2 /a/a; umount /a
+make-shared /; mount u1 /a; mount u2 /a/a; mount u3 /a/a; mount u4 /a/a; unshare; ns1: make-rslave /;\
+ ns1: mount u5 /a/a; umount-l /a
+mount u1 /a; mount u2 /a/a; unshare-user; ns1: bind /a/a /b; ns1: umount /b
+mount u1 /a; mount u2 /a/a; make-unbindable /a/a; rbind /a /b
+mount u1 /a; unshare-user; ns1: move /a /b
+"""
+OPENINGS = tuple(tuple(parse(line)) for line in _OPENINGS.split("\n"))
+"""How programs may begin: what many rules need is rarely drawn step by step. The first opening is empty."""
+
+
 def replay(operations: Iterable[Operation], known: Set[str] = frozenset()) -> list[Step]:
     """What the model says of a program exactly as it stands."""
     steps: list[Step] = []
-    state = first()
+    state = first(known)
     for operation in operations:
-        state, errno = outcome(state, operation, known)
+        state, errno = outcome(state, operation)
         steps.append(Step(operation, errno, state))
     return steps

@@ -8,13 +8,20 @@ is a slave (mount_namespaces(7), "SHARED SUBTREES"). All members of a group have
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 DIRECTORIES = frozenset({"/", "/a", "/a/c", "/b"})
 """The directories of every file system."""
+
+LOST_UNBINDABLE = "unbindable-lost"
+"""A known difference: builds that forget, in a copy of a namespace, what was unbindable."""
+LOST_COVER = "cover-not-locked"
+"""A known difference: builds that leave free what comes beneath a locked mount, and so what that hides."""
+SHIFTS_COVER = "cover-shifts"
+"""A known difference: builds that take a mount away from below what stays, which then lies elsewhere."""
 
 FIRST = 0
 """The number of the first namespace, and of the user namespace that owns it."""
@@ -80,6 +87,8 @@ class State:
     namespaces: Mapping[int, Namespace]
     made: int
     """The highest number that was given to a mount, a group or a user namespace."""
+    known: Set[str] = frozenset()
+    """Which known differences from the documents this kernel has, by their ids."""
 
     def __repr__(self) -> str:
         """In short: hypothesis writes down every value that it draws."""
@@ -137,14 +146,15 @@ class State:
     def having(self, mounts: Iterable[Mount], made: int = 0) -> State:
         """The state with these mounts, new ones or others in place of those with their numbers."""
         changed = {mount.id: mount for mount in mounts}
-        return State({**self.mounts, **changed}, self.namespaces, max(self.made, made, *changed, 0))
+        made = max(self.made, made, *changed, 0)
+        return State({**self.mounts, **changed}, self.namespaces, made, self.known)
 
     def lacking(self, gone: Iterable[int]) -> State:
         """The state without these mounts."""
         left = dict(self.mounts)
         for number in gone:
             del left[number]
-        return State(left, self.namespaces, self.made)
+        return State(left, self.namespaces, self.made, self.known)
 
 
 def within(directory: str, root: str) -> bool:
@@ -152,6 +162,6 @@ def within(directory: str, root: str) -> bool:
     return root == "/" or directory == root or directory.startswith(f"{root}/")
 
 
-def first() -> State:
-    """One namespace with one private mount."""
-    return State({1: Mount(1, FIRST, 0, "/", "w", "/")}, {FIRST: Namespace(1, FIRST)}, 1)
+def first(known: Set[str] = frozenset()) -> State:
+    """One namespace with one private mount, on a kernel with these known differences."""
+    return State({1: Mount(1, FIRST, 0, "/", "w", "/")}, {FIRST: Namespace(1, FIRST)}, 1, known)

@@ -7,8 +7,9 @@ here; propagate_umount() in fs/pnode.c.
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
+from dataclasses import replace
 
-from harness.propagation.state import Mount, Refused, State
+from harness.propagation.state import SHIFTS_COVER, Mount, Refused, State
 from harness.propagation.types import left
 
 Numbers = Set[int]
@@ -78,7 +79,7 @@ def _forbidden(state: State, mount: Mount, going: Numbers) -> bool:
         below.id not in going
         for child in state.children.get(mount.id, ())
         if child.point != mount.root
-        for below in state.subtree(child)
+        for below in ([child] if SHIFTS_COVER in state.known else state.subtree(child))
     )
 
 
@@ -119,4 +120,4 @@ def end(state: State, namespace: int) -> State:
     gone = {mount.id for mount in state.mounts.values() if mount.namespace == namespace}
     left_over = {number: kept for number, kept in state.namespaces.items() if number != namespace}
     state = without(state, gone)
-    return State(state.mounts, left_over, state.made)
+    return replace(state, namespaces=left_over)

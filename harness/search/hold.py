@@ -11,17 +11,24 @@ from hypothesis.errors import NoSuchExample
 
 from harness.errors import LabError
 from harness.propagation import cells
-from harness.propagation.operations import LOST_UNBINDABLE, Operation
-from harness.propagation.programs import Step, replay
-from harness.propagation.state import first
+from harness.propagation.operations import Operation
+from harness.propagation.programs import OPENINGS, Step, parse, replay
+from harness.propagation.state import LOST_COVER, LOST_UNBINDABLE, SHIFTS_COVER, first
 from harness.search.draw import programs
 from harness.search.kernel import Disagreement, Kernel, disagreement
 
 BATCH = 1000
 """Programs of one search of hypothesis, which remembers every program of it."""
 
-WITNESSES: dict[str, tuple[Operation, ...]] = {
-    LOST_UNBINDABLE: (Operation("make-unbindable", 0, "/"), Operation("unshare", 0)),
+WITNESSES: dict[str, list[Operation]] = {
+    LOST_UNBINDABLE: parse("make-unbindable /; unshare"),
+    LOST_COVER: parse(
+        "mount t1 /a; mount t2 /a/a; make-shared /a; bind /a /b; unshare-user; mount t3 /b/a; ns1: bind /a /"
+    ),
+    SHIFTS_COVER: parse(
+        "make-shared /; mount t1 /a; mount t2 /a/a; unshare; ns1: make-rslave /; ns1: mount t3 /a/a;"
+        "umount-l /a"
+    ),
 }
 """For each known difference of the model the shortest program that shows it."""
 
@@ -41,6 +48,9 @@ class Search:
         Raises:
             LabError: the worker broke; what it ran tells nothing.
         """
+        for opening in OPENINGS:
+            if self.check(replay(opening, self._known)):
+                return self.shortest(replay(opening, self._known))
         seeds = Random(seed)  # noqa: S311 - chance, not secrets
         assert settings.default is not None
         chance = seed is not None or not settings.default.derandomize

@@ -1,0 +1,103 @@
+"""The page ``docs/propagation.md``: which experiment tells each situation that others have described.
+
+python tests/propagation_table.py > docs/propagation.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+TYPES = ("shared", "private", "slave", "uncloneable")
+FILE = "test_propagation_tables.py"
+CELL = "test_type_of_source_and_parent_decide_what_becomes_of_a_mount"
+CHILD = "test_each_mount_of_a_tree_is_bound_as_if_alone"
+CLONE = "test_clone_keeps_types_or_makes_slaves"
+SITUATION = "test_situation_leaves_these_tables"
+
+# fs_bind numbers the children of a tree in this order: type of child, type of parent.
+CHILDREN = (
+    *(("shared", parent) for parent in TYPES),
+    ("private", "shared"),
+    ("private", "slave"),
+    ("private", "private"),
+    ("uncloneable", "private"),
+    *(("slave", parent) for parent in TYPES),
+    *(("uncloneable", parent) for parent in TYPES),
+)
+
+OTHERS = {
+    "fs_bind07-2": "a slave of what is mounted on later receives it",
+    "fs_bind17, 18, 19, 20": "bind leaves the child of a tree behind",
+    "fs_bind21": "a mount travels down a chain of slaves, and not up",
+    "fs_bind22": "a root bound to its own child appears there once",
+    "fs_bind23, 24": "two shared mounts bound to each other",
+    "fs_bind_move17": "a mount on a shared parent can't be moved",
+    "fs_bind_move18": "a private tree is moved with its shared child",
+    "fs_bind_move19": "a private tree is moved with its slave child",
+    "fs_bind_move20": "a private tree is moved with its unbindable child",
+    "fs_bind_move21": "a bound mount is moved into the tree that it was bound from",
+    "fs_bind_move22": "a mount that was moved into its own tree can't be moved out again",
+    "fs_bind_rbind07-2": "a slave of what is mounted on later receives it",
+    "fs_bind_rbind33": "a mount travels down a chain of slaves, and not up",
+    "fs_bind_rbind34": "a tree rbound to its own child, whose child is shared",
+    "fs_bind_rbind35": "a tree rbound to its own child, whose child is private",
+    "fs_bind_rbind36": "a tree rbound to its own child, whose child is unbindable",
+    "fs_bind_rbind37": "a private tree is rbound with its shared child",
+    "fs_bind_rbind38": "a private tree is rbound with its slave child",
+    "fs_bind_rbind39": "a private tree is rbound without its unbindable child",
+    "fs_bind_cloneNS05": "a mount travels down a chain of slaves, and not up",
+    "fs_bind_cloneNS06": "a copy of a namespace receives within a directory that is bound to itself",
+    "fs_bind_cloneNS07": "a slave child on a slave parent, in a copied namespace",
+    "sharedsubtree.rst, quiz A": "quiz A: a mount moved into its own peer appears on itself, once",
+    "sharedsubtree.rst, quiz B": "quiz B: what is below a shared root rbound into it is there once",
+    "sharedsubtree.rst, quiz C": (
+        "quiz C: a mount passes over a group that lacks the place to the group below"
+    ),
+}
+"""Scripts and quizzes told by a situation of its own."""
+
+INTRODUCTION = """\
+# Mount propagation: what is tested where
+
+Made by `python tests/propagation_table.py > docs/propagation.md`; the tests compare it with the experiments.
+
+`harness/propagation/` is the reference model: what sharedsubtree.rst, propagate_umount.txt and
+mount_namespaces(7) X
+
+- `experiments/test_propagation_tables.py`: every cell of every table, and the situations below, with the
+  mount tables of both sides. LTP's fs_bind looks at directory listings in the same situations.
+- `experiments/test_propagation_search.py`: random programs in up to four namespaces, compared after every
+  step. What differs is made as short as it can be, and printed as a shell script that runs without nslab.
+  `--hypothesis-profile=soak` lets it go on for 100,000 programs.
+
+A kernel's deviation is an entry of `experiments/known_differences.toml` and a switch of the model with the
+same id: the search goes on behind it. The model itself is never weakened.
+
+| described as | situation | experiment |
+|---|---|---|
+"""
+
+
+def rows() -> Iterator[tuple[str, str, str]]:
+    """For each script or quiz: its name, the situation, the experiment that tells it."""
+    for operation, name in (("bind", "fs_bind"), ("rbind", "fs_bind_rbind"), ("move", "fs_bind_move")):
+        for number, (source, parent) in enumerate(((s, p) for s in TYPES for p in TYPES), 1):
+            yield f"{name}{number:02}", f"{operation}: {source} onto {parent}", f"{CELL}[…{operation}]"
+    for number, (child, parent) in enumerate(CHILDREN, 17):
+        yield f"fs_bind_rbind{number}", f"rbind of a shared tree with {child} child onto {parent}", CHILD
+    yield "fs_bind_regression", "bind: private onto private", f"{CELL}[…bind]"
+    clones = {"01": "shared", "02": "slave", "03": "uncloneable", "04": "private"}
+    for script, type_ in clones.items():
+        yield f"fs_bind_cloneNS{script}", f"clone: {type_}", CLONE
+    for name, situation in OTHERS.items():
+        yield name, situation, SITUATION
+
+
+def table() -> str:
+    """The page."""
+    lines = (f"| {name} | {what} | `{FILE}::{test}` |" for name, what, test in rows())
+    return INTRODUCTION + "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(table(), end="")
