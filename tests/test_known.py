@@ -76,7 +76,7 @@ def test_window(build: str, expected: known.Window) -> None:
 
 
 @pytest.mark.parametrize(
-    ("described", "build"),
+    ("told", "build"),
     [
         (host("6.18.44-custom"), "6.18.44"),
         (host("6.1.0-43-amd64", build="#1 SMP Debian 6.1.192-1 (2026-10-01)"), "6.1.192"),
@@ -86,9 +86,9 @@ def test_window(build: str, expected: known.Window) -> None:
         (host(""), ""),
     ],
 )
-def test_build_is_the_version_and_not_the_release(described: HostDescription, build: str) -> None:
+def test_build_is_the_version_and_not_the_release(told: HostDescription, build: str) -> None:
     """A distribution's kernel is told by the version it was made from."""
-    assert known.build_of(described) == build
+    assert known.build_of(told) == build
 
 
 @pytest.mark.parametrize(
