@@ -14,6 +14,7 @@ from statistics import median
 
 from benchmarks.clock import seconds
 from benchmarks.replay import script
+from benchmarks.starts import starts
 from harness import runs
 from harness.hosts.base import write_programs
 from harness.hosts.stage import Stage
@@ -101,4 +102,5 @@ def _lab_and_plain(reports: Path, carried: Path) -> tuple[float, float]:
 if __name__ == "__main__":
     stage()
     first_prompt()
+    starts()
     document()

@@ -46,7 +46,7 @@ class Pair:
         versions = [isolator.version() for isolator in isolators.values()]
         self._pidfd = not any(version.startswith(_WITHOUT_PIDFD) for version in versions)
         commands = {
-            name: f"{host.carry(isolator.name, isolator.programs(host.python))}/isolate"
+            name: f"{host.carry(isolator.name, isolator.programs(host.python, host.architecture))}/isolate"
             for name, isolator in isolators.items()
         }
         program = f"{host.carry('equivalence-programs', {ARCHIVE: archive()})}/{ARCHIVE}"

@@ -31,10 +31,10 @@ _CODE = bytes.fromhex(
 _BASE, _HEAD = 0x400000, 64 + 56
 
 
-def program() -> bytes:
-    """The executable: a header, one segment, the instructions (elf(5))."""
+def program(code: bytes = _CODE) -> bytes:
+    """An executable of these instructions: a header, one segment (elf(5))."""
     identity = b"\x7fELF\2\1\1" + bytes(9)
-    size = _HEAD + len(_CODE)
+    size = _HEAD + len(code)
     header = struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, _BASE + _HEAD, 64, 0, 0, 64, 56, 1, 0, 0, 0)
     segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _BASE, _BASE, size, size, 4096)
-    return identity + header + segment + _CODE
+    return identity + header + segment + code

@@ -127,8 +127,11 @@ class _Drawing:
 
     def credential(self) -> None:
         made = {"Uid": self.pick(_ids, st.just(_NO_ID)), "Gid": self.pick(_ids, st.just(_NO_ID))}
-        if self.draw(st.booleans()):
-            made["Groups"] = self.draw(st.lists(_ids, max_size=3))
+        groups = self.draw(
+            st.sampled_from([[1000], [0, _NOBODY], [], None]) | st.lists(_ids, min_size=1, max_size=3)
+        )
+        if groups is not None:
+            made["Groups"] = groups
         if self.draw(st.integers(0, 3)) == 3:
             made["NoSetGroups"] = True
         self.attributes["Credential"] = made

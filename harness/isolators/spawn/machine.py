@@ -8,7 +8,6 @@ where the parent has other threads.
 
 import ctypes
 import os
-import sys
 
 from harness.isolators.spawn.steps import (
     CLONE_VFORK,
@@ -48,7 +47,7 @@ _NUMBERS = {
 }
 """Their numbers by ``uname -m``, for 64 bits; Linux's ``syscall_64.tbl``, ``asm-generic/unistd.h``."""
 
-_WORD = 8
+_WORD, _ALL_BITS = 8, (1 << 64) - 1
 _STEP_WORDS = 9
 _PROT_READ_WRITE, _PROT_READ_EXEC, _MAP_PRIVATE_ANONYMOUS = 3, 5, 0x22
 
@@ -74,64 +73,57 @@ def numbers() -> "Dict[str, int]":
 
 
 class Memory:
-    """The steps and all that they point to, laid out in one block."""
+    """The steps and all that they point to, laid out in a block of words and one of texts."""
 
     def __init__(self, steps: "Sequence[Step]", failure: Words) -> None:
         """Lay out the steps; ``failure`` comes with them."""
-        self._block = bytearray()
-        self._texts: Dict[bytes, int] = {}
-        self._words: Dict[int, int] = {}
-        self._relative: List[int] = []
+        self._cells = [0] * (_STEP_WORDS * len(steps))
+        self._characters = bytearray()
+        self._placed: Dict[int, int] = {}
+        self._to_words: List[int] = []
+        self._to_texts: List[int] = []
         known = numbers()
-        table = self._reserve(_STEP_WORDS * len(steps))
-        self._words[id(failure)] = self._reserve(len(failure.content))
-        self._fill(self._words[id(failure)], failure.content)
         for position, step in enumerate(steps):
-            arguments = [*step.arguments, *[0] * (6 - len(step.arguments))]
-            words = [step.kind, known.get(step.name, 0), *arguments, step.store or 0]
-            self._fill(table + position * _STEP_WORDS * _WORD, words)
-        self._buffer = (ctypes.c_char * len(self._block)).from_buffer(self._block)
-        self.address = ctypes.addressof(self._buffer)
-        for at in self._relative:
-            self._put(at, int.from_bytes(self._block[at : at + _WORD], sys.byteorder) + self.address)
-        self.steps, self.failure = self.address + table, self.address + self._words[id(failure)]
+            padding = [0] * (6 - len(step.arguments))
+            content = (step.kind, known.get(step.name, 0), *step.arguments, *padding, step.store or 0)
+            self._fill(position * _STEP_WORDS, content)
+        told = self._place(failure)
+        self._texts = (ctypes.c_char * (len(self._characters) + 1)).from_buffer_copy(self._characters + b"\0")
+        self._words = (ctypes.c_uint64 * len(self._cells))(*self._cells)
+        self.steps = ctypes.addressof(self._words)
+        self.failure = self.steps + told
+        for places, base in ((self._to_words, self.steps), (self._to_texts, ctypes.addressof(self._texts))):
+            for place in places:
+                self._words[place] += base
 
     def number(self, words: Words) -> int:
         """What the first of some words now holds."""
-        at = self._words[id(words)]
-        return int.from_bytes(self._block[at : at + _WORD], sys.byteorder)
-
-    def _reserve(self, words: int) -> int:
-        at = len(self._block)
-        self._block += bytes(words * _WORD)
-        return at
+        return int(self._words[self._placed[id(words)] // _WORD])
 
     def _fill(self, at: int, content: "Sequence[object]") -> None:
-        for position, item in enumerate(content):
-            place = at + position * _WORD
+        """Write numbers, or how far from a block's beginning something lies, into the cells from one on."""
+        for place, item in enumerate(content, at):
             if isinstance(item, int):
-                self._put(place, item)
+                self._cells[place] = item & _ALL_BITS
+            elif isinstance(item, bytes):
+                self._to_texts.append(place)
+                self._cells[place] = len(self._characters)
+                self._characters += item + b"\0"
             else:
-                self._put(place, self._place(item))
-                self._relative.append(place)
-
-    def _put(self, at: int, number: int) -> None:
-        self._block[at : at + _WORD] = (number & ((1 << 64) - 1)).to_bytes(_WORD, sys.byteorder)
+                self._to_words.append(place)
+                self._cells[place] = self._place(item)
 
     def _place(self, item: object) -> int:
-        """Where a text, words, or something at a distance from words' beginning lies."""
+        """Where words, or what is at a distance from their beginning, lie."""
         if isinstance(item, tuple):
             return self._place(item[0]) + int(item[1])
-        if isinstance(item, bytes):
-            if item not in self._texts:
-                self._texts[item] = len(self._block)
-                self._block += item + bytes(_WORD - len(item) % _WORD)
-            return self._texts[item]
         assert isinstance(item, Words)
-        if id(item) not in self._words:
-            self._words[id(item)] = self._reserve(len(item.content))
-            self._fill(self._words[id(item)], item.content)
-        return self._words[id(item)]
+        if id(item) not in self._placed:
+            at = len(self._cells)
+            self._placed[id(item)] = at * _WORD
+            self._cells += [0] * len(item.content)
+            self._fill(at, item.content)
+        return self._placed[id(item)]
 
 
 def run(steps: "Sequence[Step]", memory: Memory) -> int:
