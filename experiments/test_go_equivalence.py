@@ -12,12 +12,15 @@ from typing import Any
 
 import hypothesis
 import pytest
+from hypothesis.errors import NoSuchExample
 
 from harness.equivalence.pair import Pair, differences, script
 from harness.equivalence.search import COLUMNS, PER_EXAMPLE, Search
+from harness.equivalence.unshare import Both, wishes
 from harness.hosts.base import LabHost
 from harness.isolators import Isolator
 from harness.isolators.port import Port
+from harness.isolators.unshare import Unshare
 from harness.notebook import Notebook
 
 NEWUTS = 0x04000000
@@ -45,15 +48,41 @@ def test_port_and_go_make_the_same_world(pair: Pair, golang: Isolator, notebook:
         + "\n".join(found.lines)
     )
 
-    plain: dict[str, Any] = {
-        "description": {"Path": f"{pair.scratch}/probe"},
-        "terminal": False,
-        "without": [],
-        "ignored": [],
-        "blocked": [],
-    }
-    apart = {**plain, "description": {**plain["description"], "SysProcAttr": {"Cloneflags": NEWUTS}}}
+    plain = trial({"Path": f"{pair.scratch}/probe"})
+    apart = trial({"Path": f"{pair.scratch}/probe", "SysProcAttr": {"Cloneflags": NEWUTS}})
     lines = differences(pair.outcomes(plain)["port"], pair.outcomes(apart)["port"])
     assert lines == ["world.namespaces.uts: 'same' | \"new, of the starter's user\""], (
         "control: the worlds of two different descriptions differ, and in this alone"
     )
+
+
+@pytest.fixture
+def beside_unshare(host: LabHost) -> Iterator[Pair]:
+    """unshare(1) and the port, side by side on the host."""
+    with Pair(host, {"unshare": Unshare(), "port": Port()}) as made:
+        yield made
+
+
+def test_port_and_unshare_make_the_same_world(beside_unshare: Pair) -> None:
+    """Whatever unshare(1) and a description can both say, the worlds that come of it are the same."""
+    scratch = beside_unshare.scratch
+
+    def lines(both: Both) -> list[str]:
+        seen = beside_unshare.outcomes({**both.trial, "arguments": both.arguments})
+        return differences(seen["unshare"].get("world"), seen["port"].get("world"))
+
+    settings = hypothesis.settings(max_examples=5 * hypothesis.settings().max_examples, database=None)
+    try:
+        found = hypothesis.find(wishes(scratch), lambda both: bool(lines(both)), settings=settings)
+    except NoSuchExample:
+        found = None
+    assert found is None, f"{found}\n" + "\n".join(lines(found))
+
+    plain = trial({"Path": f"{scratch}/probe"})
+    apart = ["unshare", "--fork", "--uts", "--", f"{scratch}/probe"]
+    assert lines(Both(plain, apart)), "control: a world with a namespace more differs from the one without"
+
+
+def trial(description: dict[str, Any]) -> dict[str, Any]:
+    """A description, started with nothing that is unusual."""
+    return {"description": description, "terminal": False, "without": [], "ignored": [], "blocked": []}

@@ -84,9 +84,7 @@ ORDERS = {
     "setuid before setgid": ("setgid", "setuid"),
     "setuid before setgroups": ("setgroups", "setuid"),
     "setuid before chroot": ("chroot", "setuid"),
-    "setpgid before setsid": ("setsid", "setpgid"),
     "capset before setuid": ("setuid", "capset"),
-    "unshare before setsid's foreground": ("ioctl", "unshare"),
 }
 
 STEPS = {

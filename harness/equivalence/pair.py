@@ -45,10 +45,7 @@ class Pair:
         self.scratch = f"{host.scratch}/equivalence"
         versions = [isolator.version() for isolator in isolators.values()]
         self._pidfd = not any(version.startswith(_WITHOUT_PIDFD) for version in versions)
-        commands = {
-            name: f"{host.carry(isolator.name, isolator.programs(host.python, host.architecture))}/isolate"
-            for name, isolator in isolators.items()
-        }
+        commands = {name: _command(host, isolator) for name, isolator in isolators.items()}
         program = f"{host.carry('equivalence-programs', {ARCHIVE: archive()})}/{ARCHIVE}"
         self._worker = Worker(host, relay)
         served = [f"{name}={command}" for name, command in commands.items()]
@@ -91,6 +88,12 @@ class Pair:
     def __exit__(self, *_: object) -> None:
         """End it."""
         self.close()
+
+
+def _command(host: LabHost, isolator: Isolator) -> str:
+    """The path of the program that takes descriptions; of one that every host has, its name."""
+    programs = isolator.programs(host.python, host.architecture)
+    return f"{host.carry(isolator.name, programs)}/isolate" if programs else isolator.name
 
 
 def differences(one: Any, other: Any, where: str = "") -> list[str]:

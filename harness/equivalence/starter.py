@@ -83,7 +83,9 @@ class Starter:
     def __init__(self, command: str, scratch: str) -> None:
         """Open the files once for all trials; ``command`` is the isolator's path."""
         self.command, self.scratch = command, scratch
-        self.program = _python_program(command)
+        self.silent = os.path.basename(command) != "isolate"
+        """It reports nothing: what it starts is looked for."""
+        self.program = None if self.silent else _python_program(command)
         self.null = os.open(os.devnull, os.O_RDWR)
         self.file = os.open(f"{scratch}/plain", os.O_RDONLY)
         self.pipe = os.pipe()[1]
@@ -127,22 +129,31 @@ class Starter:
         if asked["terminal"]:
             fcntl.ioctl(files[TERMINAL], termios.TIOCSCTTY, 0)
         wanted = {0: self.null, 1: self.null, FILE: self.file, PIPE: self.pipe, CGROUP: self.cgroup, **files}
+        if self.silent:
+            del wanted[REPORT]
         # Out of the way first: what is at a wanted number may be wanted elsewhere.
         moved = {number: fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 64) for number, file in wanted.items()}
         for number, file in moved.items():
             os.dup2(file, number)
         _forgo(asked["without"])
+        # Ignored by this interpreter, and so by what it starts.
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
         for number in asked["ignored"]:
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, asked["blocked"])
         os.chdir(self.scratch)
         arguments = ["isolate", "--description", f"{self.scratch}/description", "--report", str(REPORT)]
+        # What a new interpreter does with the signals that it is given.
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            if self.program is not None:
+                signal.signal(number, signal.SIG_IGN)
         if self.program is None:
+            arguments = asked["arguments"] if self.silent else arguments
             # Not os.environ: the interpreter may have added a variable (PEP 538).
             with open("/proc/self/environ", "rb") as environ:
                 given = [entry.partition(b"=") for entry in environ.read().split(b"\0") if entry]
-            os.execve(self.command, arguments, {name: value for name, _, value in given})
-        # What a new interpreter would do with the signals that it is given.
+            os.execvpe(self.command, arguments, {name: value for name, _, value in given})
         if signal.SIGINT not in asked["ignored"]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = arguments
@@ -152,9 +163,9 @@ class Starter:
         """What the isolator said, what the program's world is, and how both ended."""
         told: dict[str, Any] = {}
         try:
-            line = _line(report)
+            line = b"" if self.silent else _line(report)
             told = json.loads(line) if line else {}
-            pid = told.pop("Pid", 0)
+            pid = _probe_of(isolator) if self.silent else told.pop("Pid", 0)
             if pid and _sleeps(pid):
                 told["world"] = world(pid, isolator, around)
             if pid:
@@ -249,6 +260,25 @@ def _line(descriptor: int) -> bytes:
         told += part
         if not part or part.endswith(b"\n"):
             return told
+
+
+def _probe_of(isolator: int) -> int:
+    """The probe, once it sleeps: the isolator itself, or its child; 0 if the isolator ended instead."""
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        try:
+            with open(f"/proc/{isolator}/stat", encoding="ascii", errors="replace") as file:
+                if file.read().rpartition(")")[2].split()[0] in "ZX":
+                    return 0
+            with open(f"/proc/{isolator}/task/{isolator}/children", encoding="ascii") as file:
+                for pid in (isolator, *map(int, file.read().split())):
+                    with open(f"/proc/{pid}/syscall", encoding="ascii") as call:
+                        if call.read().startswith(f"{probe.SLEEPS} "):
+                            return pid
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+        os.sched_yield()
+    raise Lost("no program came to sleep")
 
 
 def _sleeps(pid: int) -> bool:

@@ -143,8 +143,18 @@ class _Drawing:
         self.attributes["Chroot"] = self.either(["root"], [".", "/", "missing", "plain", "closed", "a\0b"])
         if self.attributes["Chroot"] == "root":
             self.command["Path"] = "/probe"
-            if self.draw(st.booleans()):
-                self.command["Dir"] = "/"
+            self._beside_a_root()
+
+    def _beside_a_root(self) -> None:
+        """What comes before or after the change of root, and shows whether it did."""
+        beside = self.draw(st.sampled_from(["", "Dir", "Unshareflags", "Credential"]))
+        if beside == "Dir":
+            self.command["Dir"] = "/"
+        if beside == "Unshareflags":
+            kind = self.draw(st.sampled_from(["mnt", "user"]))
+            self.attributes[beside] = self.attributes.get(beside, 0) | KINDS[kind]
+        if beside == "Credential":
+            self.attributes[beside] = {"Uid": 1000, "Gid": 1000}
 
     def dir(self) -> None:
         places = ["/", "root", f"{self.scratch}/root/inner", "closed", ""]
