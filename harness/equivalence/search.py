@@ -13,7 +13,7 @@ from hypothesis.errors import NoSuchExample
 from harness.equivalence.pair import Outcome, differences
 from harness.equivalence.strategies import FIELDS, trials
 
-PER_EXAMPLE = 30
+PER_EXAMPLE = 40
 """Trials for each of hypothesis' examples: one takes some ten milliseconds."""
 
 COLUMNS = ("field", "tried", "started", "refused", "different")

@@ -64,6 +64,8 @@ _capabilities = st.lists(st.integers(0, 40), min_size=1, max_size=3)
 _descriptors = st.sampled_from([FILE, PIPE, TERMINAL, 0, 1, 2, -1, None, CGROUP])
 _own = [{"ContainerID": 0, "HostID": 0, "Size": 1}]
 _both = [*_own, {"ContainerID": 1, "HostID": 1, "Size": 65535}]
+_nobodys = [{"ContainerID": 0, "HostID": _NO_ID, "Size": 1}]
+_overlapping = [*_own, {"ContainerID": 0, "HostID": 1000, "Size": 2}]
 _odd_mapping = st.builds(
     lambda inside, outside, size: {"ContainerID": inside, "HostID": outside, "Size": size},
     st.sampled_from([0, 1, 1000, -1]),
@@ -120,10 +122,15 @@ class _Drawing:
     def maps(self) -> None:
         where = self.draw(st.sampled_from(["Cloneflags", "Unshareflags"]))
         self.attributes[where] = self.attributes.get(where, 0) | NEWUSER
-        legal = st.sampled_from([_own, _both, None])
+        maps = st.sampled_from([_own, _both, None, [], _nobodys, _overlapping]) | st.lists(
+            _odd_mapping, max_size=3
+        )
         for name in ("UidMappings", "GidMappings"):
-            self.attributes[name] = self.pick(legal, st.lists(_odd_mapping, max_size=3))
+            self.attributes[name] = self.draw(maps)
         self.attributes["GidMappingsEnableSetgroups"] = self.draw(st.booleans())
+        if self.draw(st.booleans()):
+            # The one user that every legal map has.
+            self.attributes["Credential"] = {"Uid": 0, "Gid": 0}
 
     def credential(self) -> None:
         made = {"Uid": self.pick(_ids, st.just(_NO_ID)), "Gid": self.pick(_ids, st.just(_NO_ID))}
