@@ -122,11 +122,10 @@ class _Drawing:
     def maps(self) -> None:
         where = self.draw(st.sampled_from(["Cloneflags", "Unshareflags"]))
         self.attributes[where] = self.attributes.get(where, 0) | NEWUSER
-        maps = st.sampled_from([_own, _both, None, [], _nobodys, _overlapping]) | st.lists(
-            _odd_mapping, max_size=3
-        )
+        odd = st.sampled_from([_own, None, [], _nobodys, _overlapping]) | st.lists(_odd_mapping, max_size=3)
+        alike = self.draw(st.sampled_from([_own, _both, ...]))
         for name in ("UidMappings", "GidMappings"):
-            self.attributes[name] = self.draw(maps)
+            self.attributes[name] = self.draw(odd) if alike is ... else alike
         self.attributes["GidMappingsEnableSetgroups"] = self.draw(st.booleans())
         if self.draw(st.booleans()):
             # The one user that every legal map has.
@@ -208,6 +207,9 @@ class _Drawing:
 
     def pdeathsig(self) -> None:
         self.attributes["Pdeathsig"] = self.either([9, 15, 1, 64], [65, -1])
+        if self.draw(st.booleans()):
+            # Other identities clear the signal (prctl(2)): what comes first shows.
+            self.attributes["Credential"] = {"Uid": 1000, "Gid": 1000}
 
     def cgroup(self) -> None:
         self.attributes.update(UseCgroupFD=True, CgroupFD=self.either([CGROUP], [FILE, _CLOSED, -1]))
