@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.clock import seconds
+from benchmarks.propagation import search
 from benchmarks.replay import script
 from benchmarks.starts import starts
 from harness import runs
@@ -104,3 +105,4 @@ if __name__ == "__main__":
     first_prompt()
     starts()
     document()
+    search()
