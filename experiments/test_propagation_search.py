@@ -20,7 +20,7 @@ from harness.search.kernel import Kernel
 from harness.search.script import script, told
 from harness.worker import Worker
 
-PROGRAMS = 20
+PROGRAMS = 15
 """Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
 
 

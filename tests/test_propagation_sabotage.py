@@ -10,7 +10,7 @@ from sabotaged_models import SABOTAGES, Broken, Sabotage, Whole
 
 from harness.search.hold import Search
 
-PROGRAMS = 200
+PROGRAMS = 150
 """As many as the search of `pytest experiments/` runs."""
 
 

@@ -19,7 +19,7 @@ from harness.search.script import script, told
 from harness.worker import Worker
 
 LIMIT = 30.0
-BUDGET = 200
+BUDGET = 150
 """Programs of the search in `pytest experiments/`."""
 
 

@@ -37,9 +37,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile(
     "search", hypothesis.settings.get_profile("nslab"), derandomize=False, max_examples=200
 )
-# For `experiments/test_propagation_search.py`, which runs twenty programs for each example: 100,000 programs.
+# For `experiments/test_propagation_search.py`, which runs fifteen programs for each example: 100,000.
 hypothesis.settings.register_profile(
-    "soak", hypothesis.settings.get_profile("nslab"), derandomize=False, max_examples=5000
+    "soak", hypothesis.settings.get_profile("nslab"), derandomize=False, max_examples=6667
 )
 hypothesis.settings.load_profile("nslab")
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 
 from hypothesis import strategies as st
 
-from harness.propagation.programs import LIMITS, OPENINGS, Step, read
+from harness.propagation.programs import LIMITS, OPENINGS, Draw, Step, read
 
-SCENES = 5
-LONGEST_SCENE = 8
-"""A program has at most 40 steps. Lists of lists are longer than a list is on average, and shrink as well."""
+MOST_STEPS = 40
+"""After the opening."""
 
 
 def programs(known: Set[str] = frozenset()) -> st.SearchStrategy[list[Step]]:
     """Programs with what the model says of each step."""
-    # Numbers below 128 are drawn evenly; of greater ones hypothesis prefers small ones.
-    draw = st.tuples(*(st.integers(0, limit - 1) for limit in LIMITS))
-    scene = st.lists(draw, min_size=1, max_size=LONGEST_SCENE)
-    scenes = st.lists(scene, min_size=1, max_size=SCENES)
+    # One draw of bytes for all steps: drawn one by one, they would cost more than the kernel's work.
+    each = len(LIMITS)
+    drawn = st.integers(1, MOST_STEPS).flatmap(lambda n: st.binary(min_size=n * each, max_size=n * each))
     opening = st.integers(0, len(OPENINGS) - 1)
-    return st.builds(
-        lambda begun, drawn: [*read((draw for scene in drawn for draw in scene), known, begun)],
-        opening,
-        scenes,
-    )
+    return st.builds(lambda begun, data: [*read(_draws(data), known, begun)], opening, drawn)
+
+
+def _draws(data: bytes) -> Iterator[Draw]:
+    what, whom, source = LIMITS
+    for first, second, third in zip(data[::3], data[1::3], data[2::3], strict=True):
+        yield first % what, second % whom, third % source
