@@ -238,8 +238,10 @@ def handled_signals() -> "List[int]":
 
     The C library keeps 32 and 33 to itself. Go does handle 33: no program that uses the library can tell.
     """
-    ignored = {number for number in _KEPT_IF_IGNORED if signal.getsignal(number) == signal.SIG_IGN}
-    return sorted(signal.valid_signals() - _UNTOUCHED - ignored)
+    set_apart = {number for number in _KEPT_IF_IGNORED if signal.getsignal(number) == signal.SIG_IGN}
+    wanted = sorted(signal.valid_signals() - _UNTOUCHED - set_apart)
+    # What is at its default already costs no call. None: a handler that Python does not know.
+    return [number for number in wanted if signal.getsignal(number) != signal.SIG_DFL]
 
 
 def _pidfd(made: Plan, memory: Memory) -> int:
