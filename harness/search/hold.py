@@ -76,7 +76,9 @@ class Search:
         phases = (Phase.reuse, Phase.generate)
         usual = settings.default
         database = usual.database if usual else None
-        options = settings(max_examples=examples, derandomize=False, database=database, phases=phases)
+        options = settings(
+            max_examples=examples, derandomize=False, database=database, phases=phases, deadline=None
+        )
         key = b"harness.search.hold"
         try:
             found = find(programs(self._known), differs, settings=options, random=random, database_key=key)
