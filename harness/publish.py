@@ -8,11 +8,14 @@ from pathlib import Path
 
 from harness import known, runs
 from harness.compare import compare
-from harness.report import RunHead, comparison_page, render_index, render_run, run_head
+from harness.report import RunHead, comparison_page, go_page, render_index, render_run, run_head
 
 PAGE = "index.html"
 MATRIX = "matrix.html"
 """The page of a run of several hosts on which these are side by side."""
+
+GO = "go.html"
+"""The page of a run about Go and the port."""
 
 
 def publish(folder: Path) -> Path:
@@ -54,6 +57,8 @@ def render(folder: Path) -> Path:
         comparison = compare([run], known.read())
         title = f"Hosts of run {run.id} side by side"
         replace(folder / MATRIX, comparison_page(comparison, title, [PAGE] * len(run.hosts), back=PAGE))
+    if page := go_page(run, PAGE):
+        replace(folder / GO, page)
     replace(folder / PAGE, render_run(run))
     return folder / PAGE
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from harness.report.comparison import text_table
 from harness.report.heads import RunHead, run_head
-from harness.report.page import comparison_page, index_page, run_page
+from harness.report.page import comparison_page, go_page, index_page, run_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.evidence import Run
 
-__all__ = ["RunHead", "comparison_page", "render_index", "render_run", "run_head", "text_table"]
+__all__ = ["RunHead", "comparison_page", "go_page", "render_index", "render_run", "run_head", "text_table"]
 
 
 def render_run(run: Run) -> str:

@@ -15,6 +15,7 @@ from harness.known import stale
 from harness.report import chapters, moments, verdicts
 from harness.report.comparison import MOST_ROWS as MOST_COMPARED
 from harness.report.comparison import change, groups, named, reasons, shown_rows
+from harness.report.golang import go_and_port
 from harness.report.matrix import matrix
 from harness.report.met import met
 from harness.report.picture import picture
@@ -56,8 +57,17 @@ def run_page(run: Run) -> str:
             met=met(run, every),
             stale=stale(run, run.known_differences),
             more=chapters.without_claim(run, every),
+            go=go_and_port(every).comparisons,
         )
     )
+
+
+def go_page(run: Run, back: str) -> str:
+    """The page about Go and the port; empty where the run holds no experiment about them."""
+    go = go_and_port(chapters.experiments(run))
+    if not go.comparisons:
+        return ""
+    return _templates().get_template("go.html").render(run=run, go=go, back=back)
 
 
 def _by_reason(every: Sequence[chapters.Experiment]) -> dict[str, dict[str, list[chapters.Experiment]]]:
