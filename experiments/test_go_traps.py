@@ -156,7 +156,11 @@ def test_group_map_takes_setgroups_away(
 
     denied = described.check_output(show, **maps)
     refused = described.run("id -G", **maps, **groups)
-    trap("GidMappings", f"setgroups: {denied}; with Groups: {refused.stderr.strip()}", "golang/go#10626")
+    trap(
+        "GidMappings",
+        f"setgroups: {denied}; Groups: {refused.stderr.split(': ')[-1].strip()}",
+        "golang/go#10626",
+    )
     assert denied == "deny"
     assert refused.rc == 1
     assert refused.stderr.rstrip().endswith("fork/exec /bin/sh: operation not permitted")

@@ -74,7 +74,7 @@ def take_record(item: pytest.Item, phases: list[pytest.TestReport], notebook: No
         title=printable(" ".join((function.__doc__ or item.name).split())),
         claims=claims_of(item),
         host=parameters.get("host", next(iter(places(item.config)))),
-        isolator=parameters.get("isolator"),
+        isolator=next((parameters[name] for name in ISOLATED_BY if name in parameters), None),
         outcome=outcome_of(phases),
         message=printable(message_of(bad)) if bad else "",
         details=printable(bad.longreprtext) if bad and not bad.skipped else "",
@@ -115,6 +115,10 @@ def message_of(report: pytest.TestReport) -> str:
         return str(report.longrepr[2]).removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
     return str(crash.message if crash else report.longrepr).partition("\n")[0]
+
+
+ISOLATED_BY = ("isolator", "described", "golang")
+"""The parameters that name the isolator of an experiment."""
 
 
 class Recorder:
