@@ -6,11 +6,7 @@ evidence and can be run by hand, it needs nothing of the host but Python, and no
 
 from __future__ import annotations
 
-import functools
-import io
-import zipfile
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +14,7 @@ import msgspec
 from harness.errors import LabError, tail
 from harness.evidence import Value
 from harness.probes.registry import MODULES, Probe, load
+from harness.runnable import runnable
 
 if TYPE_CHECKING:
     from harness.hosts.base import LabHost
@@ -26,6 +23,9 @@ SUBJECTS = [*MODULES]
 """What facts are about; each is measured by one command."""
 
 ARCHIVE = "facts.pyz"
+
+PROBES = ("harness.probes.main", "harness.probes")
+"""What the archive starts and holds."""
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,7 +46,7 @@ def measure(host: LabHost, subjects: Sequence[str] = SUBJECTS, times: int = 1) -
     Raises:
         LabError: the probes did not run at all.
     """
-    program = f"{host.carry('facts', {ARCHIVE: archive()})}/{ARCHIVE}"
+    program = f"{host.carry('facts', {ARCHIVE: runnable(*PROBES)})}/{ARCHIVE}"
     command = " ".join(["%s"] * (5 + len(subjects)))
     done = host.run(command, host.python, "-IS", program, "--times", str(times), *subjects)
     if done.rc != 0:
@@ -57,20 +57,6 @@ def measure(host: LabHost, subjects: Sequence[str] = SUBJECTS, times: int = 1) -
 def values(answers: Mapping[str, Answer]) -> dict[str, Value]:
     """The measured values alone."""
     return {name: answer.value for name, answer in answers.items() if not (answer.error or answer.unmeasured)}
-
-
-@functools.cache
-def archive() -> bytes:
-    """The probes as a program that a Python interpreter runs: a ZIP archive with a ``__main__``."""
-    content = io.BytesIO()
-    package = resources.files("harness.probes")
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
-        packed.writestr("__main__.py", "from harness.probes.main import main\n\nmain()\n")
-        packed.writestr("harness/__init__.py", "")
-        for file in sorted(package.iterdir(), key=lambda file: file.name):
-            if file.name.endswith(".py"):
-                packed.writestr(f"harness/probes/{file.name}", file.read_bytes())
-    return content.getvalue()
 
 
 def table() -> str:

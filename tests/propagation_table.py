@@ -62,7 +62,7 @@ INTRODUCTION = """\
 Made by `python tests/propagation_table.py > docs/propagation.md`; the tests compare it with the experiments.
 
 `harness/propagation/` is the reference model: what sharedsubtree.rst, propagate_umount.txt and
-mount_namespaces(7) X
+mount_namespaces(7) promise, as pure functions.
 
 - `experiments/test_propagation_tables.py`: every cell of every table, and the situations below, with the
   mount tables of both sides. LTP's fs_bind looks at directory listings in the same situations.

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Iterator
 
 import hypothesis
 import pytest
+from broken_port import BrokenPort
 
 from harness.equivalence.pair import Pair
 from harness.equivalence.search import PER_EXAMPLE, Search
 from harness.hosts.stage import Stage
-from harness.isolators.base import MACHINE
-from harness.isolators.isolate import SPAWN
 from harness.isolators.port import Port
 from harness.notebook import Notebook
 
@@ -167,28 +164,6 @@ FAULTS: dict[str, tuple[str, str]] = {
 """Name → the module of the port's library that is broken, and the code behind it."""
 
 
-class Broken(Port):
-    """The port with a fault."""
-
-    name = "broken"
-
-    def __init__(self, module: str, fault: str) -> None:
-        """Put the fault behind the functions of a module."""
-        self._file, self._fault = f"harness/isolators/spawn/{module}.py", fault
-
-    def programs(self, python: str, architecture: str = MACHINE) -> dict[str, bytes]:
-        """The port's programs; the broken module is carried as source alone."""
-        programs = super().programs(python, architecture)
-        content = io.BytesIO()
-        with zipfile.ZipFile(io.BytesIO(programs[SPAWN])) as whole, zipfile.ZipFile(content, "w") as faulty:
-            for name in whole.namelist():
-                if name == self._file:
-                    faulty.writestr(name, whole.read(name) + self._fault.encode())
-                elif name != f"{self._file}c":
-                    faulty.writestr(zipfile.ZipInfo(name), whole.read(name))
-        return {**programs, SPAWN: content.getvalue()}
-
-
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     """One host for all: each fault has a folder and a starter of its own."""
@@ -206,7 +181,7 @@ def searched(stage: Stage, broken: Port) -> tuple[object, int]:
 @pytest.mark.parametrize("name", FAULTS)
 def test_each_fault_is_found(stage: Stage, name: str) -> None:
     """A field that is dropped, a wrong order, a wrong error: the search finds a trial that shows it."""
-    broken = Broken(*FAULTS[name])
+    broken = BrokenPort(*FAULTS[name])
     broken.name = f"broken-{[*FAULTS].index(name)}"
 
     assert searched(stage, broken)[0] is not None
@@ -214,4 +189,4 @@ def test_each_fault_is_found(stage: Stage, name: str) -> None:
 
 def test_nothing_is_found_where_nothing_is_broken(stage: Stage) -> None:
     """Control: the same search finds no difference between the port and itself."""
-    assert searched(stage, Broken("steps", "\n"))[0] is None
+    assert searched(stage, BrokenPort("steps", "\n"))[0] is None

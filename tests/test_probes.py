@@ -16,6 +16,7 @@ from harness import facts, promised
 from harness.hosts.stage import Stage
 from harness.notebook import Notebook
 from harness.probes import registry
+from harness.runnable import runnable
 
 PACKAGE = Path(registry.__file__).parent
 MODULES = sorted(PACKAGE.glob("*.py"))
@@ -114,7 +115,7 @@ def test_the_archive_runs_on_python_3_8(tmp_path: Path) -> None:
     if not shutil.which(OLDEST) or subprocess.run([OLDEST, "-c", ""], check=False).returncode:
         pytest.skip("Python 3.8 is not here: install it, say with pyenv")
     archive = tmp_path / facts.ARCHIVE
-    archive.write_bytes(facts.archive())
+    archive.write_bytes(runnable(*facts.PROBES))
     program = [OLDEST, "-W", "error", "-IS", str(archive)]
     done = subprocess.run([*program, "uts", "kinds"], capture_output=True, check=True, text=True)
 

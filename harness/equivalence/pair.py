@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import io
 import json
 import shlex
-import zipfile
 from collections.abc import Mapping
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness.crew import relay
+from harness.directed import Directed
 from harness.equivalence import probe, starter
 from harness.errors import LabError
 from harness.hosts.base import LabHost
 from harness.isolators import Isolator
-from harness.worker import Worker
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
-ARCHIVE = "equivalence.pyz"
+from harness.runnable import runnable
 
 Outcome = dict[str, Any]
 """What an isolator said of the start, how it ended, and the world of what it started."""
@@ -33,7 +24,7 @@ _WITHOUT_PIDFD = ("go1.20", "go1.21")
 """Versions whose ``SysProcAttr`` has no ``PidFD`` yet: it is left out of what is compared."""
 
 
-class Pair:
+class Pair(Directed):
     """Isolators side by side on one host."""
 
     def __init__(self, host: LabHost, isolators: Mapping[str, Isolator]) -> None:
@@ -46,17 +37,18 @@ class Pair:
         versions = [isolator.version() for isolator in isolators.values()]
         self._pidfd = not any(version.startswith(_WITHOUT_PIDFD) for version in versions)
         commands = {name: _command(host, isolator) for name, isolator in isolators.items()}
-        program = f"{host.carry('equivalence-programs', {ARCHIVE: archive()})}/{ARCHIVE}"
-        self._worker = Worker(host, relay)
+        program = runnable("harness.equivalence.starter", "harness.equivalence")
         served = [f"{name}={command}" for name, command in commands.items()]
         # The isolators' environment, and what of it a program may read from outside, is this one.
-        ready = self._worker.ask([*_ENVIRONMENT, host.python, "-IS", program, self.scratch, *served])
-        if not ready:
-            self._worker.close()
+        super().__init__(
+            host, "equivalence-programs", program, behind=_ENVIRONMENT, arguments=[self.scratch, *served]
+        )
+        if not self.first:
+            self.close()
             raise LabError(f"the starter on {host.name} does not start")
-        machine = json.loads(ready)["machine"]
+        machine = json.loads(self.first)["machine"]
         if machine != probe.MACHINE:
-            self._worker.close()
+            self.close()
             raise LabError(f"{host.name} is {machine}: the probe is for {probe.MACHINE} alone")
 
     def outcomes(self, trial: Mapping[str, Any]) -> dict[str, Outcome]:
@@ -66,7 +58,7 @@ class Pair:
             LabError: nothing can be said of it.
         """
         asked = {**trial, "description": json.dumps(trial["description"])}
-        line = self._worker.ask(json.dumps(asked).encode() + b"\n")
+        line = self.ask(json.dumps(asked).encode() + b"\n")
         if not line:
             raise LabError(f"the starter has ended over {json.dumps(trial)}")
         seen: dict[str, Outcome] = json.loads(line)
@@ -76,18 +68,6 @@ class Pair:
             if "lost" in outcome:
                 raise LabError(f"{name}: {outcome['lost']}: {json.dumps(trial)}")
         return seen
-
-    def close(self) -> None:
-        """End it."""
-        self._worker.close()
-
-    def __enter__(self) -> Self:
-        """The pair itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it."""
-        self.close()
 
 
 def _command(host: LabHost, isolator: Isolator) -> str:
@@ -134,17 +114,3 @@ def script(trial: Mapping[str, Any], scratch: str, names: tuple[str, str]) -> st
             "",
         ]
     )
-
-
-@functools.cache
-def archive() -> bytes:
-    """What runs on the host, as a program that a Python interpreter runs."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
-        packed.writestr("__main__.py", "from harness.equivalence.starter import main\n\nmain()\n")
-        for folder in ("harness", "harness/equivalence"):
-            packed.writestr(f"{folder}/__init__.py", "")
-        for name in ("probe", "world", "starter"):
-            source = resources.files("harness.equivalence").joinpath(f"{name}.py").read_bytes()
-            packed.writestr(f"harness/equivalence/{name}.py", source)
-    return content.getvalue()
