@@ -89,12 +89,12 @@ def test_isolators_that_are_repeated(project: Project) -> None:
 
 
 def test_program_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without unshare there is no stage, and the line says what to install."""
+    """Without util-linux there is no stage, and the line says what to install."""
     monkeypatch.setattr("harness.environment._SYSTEM_PATH", ())
     monkeypatch.setenv("PATH", str(tmp_path))
 
     with pytest.raises(
-        UnmetNeedError, match="cannot start unshare: No such file or directory; install util-linux"
+        UnmetNeedError, match="cannot start setpriv: No such file or directory; install util-linux"
     ):
         Stage(Notebook())
 
