@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from benchmarks import DOCUMENT
 from benchmarks.clock import seconds
 from benchmarks.propagation import search
 from benchmarks.replay import script
@@ -87,8 +88,7 @@ def _lab_and_plain(reports: Path, carried: Path) -> tuple[float, float]:
         sys.executable,
         "-m",
         "pytest",
-        "experiments",
-        "--ignore=experiments/test_facts.py",
+        *DOCUMENT,
         "-q",
         "-p",
         "no:cacheprovider",

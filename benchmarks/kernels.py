@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from benchmarks import DOCUMENT
 from benchmarks.clock import seconds
 from harness import runs
 from harness.hosts.guest import GuestPlace
@@ -22,8 +23,6 @@ from harness.kernels.choice import choose
 from harness.kernels.store import cached
 
 ROUNDS = 10
-DOCUMENT = ("flags", "ipc", "mount", "pid", "uts")
-"""The files of experiments that repeat the document."""
 
 
 def processor_time() -> float:
@@ -70,9 +69,8 @@ def cold_boots() -> None:
 
 def document(version: str) -> None:
     """What the document costs on one kernel, and so on all of the archive's in two workers."""
-    files = [f"experiments/test_{name}.py" for name in DOCUMENT]
     with tempfile.TemporaryDirectory(prefix="nslab-benchmark-") as name:
-        command = [sys.executable, "-m", "pytest", *files, f"--kernels={version}", f"--reports={name}"]
+        command = [sys.executable, "-m", "pytest", *DOCUMENT, f"--kernels={version}", f"--reports={name}"]
         began = processor_time()
         waited = seconds(
             lambda: subprocess.run(
