@@ -67,6 +67,9 @@ def table() -> str:
         "Made by `python -m harness.facts > docs/facts.md`; the tests compare it with the probes.",
         "",
         _INTRODUCTION,
+        "",
+        "| fact | meaning | source |",
+        "|---|---|---|",
     ]
     for subject in SUBJECTS:
         head += [_row(probe) for probe in load([subject])]
