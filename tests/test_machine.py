@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import time
@@ -59,7 +60,7 @@ def look(stage: Stage) -> object:
 def processes(stage: Stage) -> list[str]:
     """The commands that run on a machine, beside the look itself and what the real machine must reap."""
     rows = stage.run("ps -eo ppid=,stat=,args=").stdout.split("\n")
-    return [row for row in rows if "ps -eo" not in row and row.split()[:2] != ["0", "Z"]]
+    return [row for row in rows if "ps -eo" not in row and not re.match(r" *0 Z", row)]
 
 
 @pytest.fixture
