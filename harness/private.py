@@ -85,8 +85,15 @@ def trusted(file: Path) -> bool:
 
 @contextlib.contextmanager
 def locked(file: Path, progress: Progress | None = None) -> Iterator[None]:
-    """Hold a lock against other sessions; the system drops it when the session ends, however it ends."""
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    """Hold a lock against other sessions; the system drops it when the session ends, however it ends.
+
+    Raises:
+        UnmetNeedError: its file can't be made.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise UnmetNeedError(f"no cache: {file}: {error.strerror}; {_REMEDY}") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,13 +7,17 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from kernel_files import bz_image
 
+from harness import cli
 from harness.errors import UnmetNeedError
-from harness.kernels import apt, archive, cache, modules, qemu, store, userland
+from harness.kernels import apt, archive, cache, modules, qemu, store, template, userland
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +55,10 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apt, "mirrors", lambda: ("file:/nonexistent/debian", ""))
     monkeypatch.setattr(apt, "KEYRING", Path("/nonexistent"))
 
-    with pytest.raises(UnmetNeedError, match=r"^Debian's archive can't be read: .+; check the network$"):
+    with pytest.raises(
+        UnmetNeedError,
+        match=r"^Debian's archive can't be read: .+; check the network and the space in the cache$",
+    ):
         archive.offered(lambda _: None)
 
 
@@ -111,6 +118,63 @@ def test_no_space(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "rename", full)
     with pytest.raises(UnmetNeedError, match="No space left on device; free some space"), cache.making(final):
         pass
+
+
+_FILL = """
+import contextlib, io, subprocess, sys
+from pathlib import Path
+from harness import cli
+
+cache, image, modules = sys.argv[1:]
+for files in range(1, 30):
+    options = f"size=1m,nr_inodes={files},mode=700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "full", cache], check=True)
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        status = cli.main(["kernels", "fetch", image, f"--modules={modules}"])
+    halves = [*Path(cache).rglob(".half-*")]
+    subprocess.run(["umount", cache], check=True)
+    print(status, said.getvalue().count("\\n"), "No space left on device" in said.getvalue(), halves)
+"""
+"""Fetches a kernel into ever larger file systems; prints how each fetch ended."""
+
+
+def test_a_full_disk_at_any_file(tmp_path: Path) -> None:
+    """Whichever file or folder is the one too many, one line says so and nothing is left half-made."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    for name in modules.WANTED:
+        (folder / f"{name}.ko").write_bytes(b"module")
+    image = bz_image(tmp_path / "bzImage", "7.4.0")
+    (tmp_path / "cache").mkdir(mode=0o700)
+    apart = ["unshare", "--mount", "--propagation", "private"]
+    apart += [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+
+    done = subprocess.run(
+        [*apart, sys.executable, "-c", _FILL, tmp_path / "cache", image, folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stderr == ""
+    ends = done.stdout.splitlines()
+    full = sum(end != "0 0 False []" for end in ends)
+    assert full > 5, "control: it needs several files"
+    assert ends == [f"{cli.USAGE} 1 True []"] * full + ["0 0 False []"] * (29 - full)
+
+
+def test_no_room_for_a_template(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
+    """It is told before QEMU is started, whose guest would be killed when it writes into its memory."""
+    kernel: Any = SimpleNamespace(name="6.1")
+    made = template.Template(cache.folder("templates") / "made", kernel, own_cache)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100 << 20))
+    monkeypatch.setattr(template, "find", lambda *_: made)
+    monkeypatch.setattr(userland, "get", lambda _: None)
+
+    with pytest.raises(UnmetNeedError, match=r"^no room in .+: 100 MB are free, 272 MB may be needed; free"):
+        template.get(kernel, lambda _: {}, lambda _: None)
+    assert [*made.folder.parent.iterdir()] == []
 
 
 def test_a_cache_that_others_can_write_is_refused(own_cache: Path) -> None:

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from kernel_files import bz_image
 
 from harness import cli
 from harness.errors import UnmetNeedError
@@ -132,18 +133,6 @@ def test_a_version_that_nobody_offers(asked: str, near: str, capsys: pytest.Capt
         choices.choose([asked], "", print)
 
 
-def bz_image(path: Path, release: str) -> Path:
-    """A file with the header of an x86 kernel image, and nothing else of one."""
-    content = bytearray(0x1000)
-    content[0x202:0x206] = b"HdrS"
-    struct.pack_into("<H", content, 0x20E, 0x400)
-    text = f"{release} (somebody@somewhere) #1".encode()
-    content[0x600 : 0x600 + len(text)] = text
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
 def test_own_image_is_named_by_its_release(tmp_path: Path) -> None:
     """The header of a bzImage tells the release that it will have."""
     (choice,) = choices.choose([str(bz_image(tmp_path / "bzImage", "7.4.0-rc1-mine"))], "", print)
@@ -165,12 +154,25 @@ def test_built_tree_brings_its_modules(tmp_path: Path) -> None:
     assert found == ["00-virtio_blk.ko", "01-helper.ko", "02-overlay.ko"]
 
 
+def elf(machine: int, order: str = "<") -> bytes:
+    """The header of an ELF file for a machine, in its order of bytes."""
+    return struct.pack(f"{order}4sBB10xHH", b"\x7fELF", 2, 1 if order == "<" else 2, 2, machine) + bytes(1000)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"#!/bin/sh\n", "no x86 kernel: expected a bzImage"),
-        (b"\x7fELF" + bytes(1000), "an unpacked vmlinux; name the bzImage beside it"),
+        (b"#!/bin/sh\n", "no x86 kernel: expected an x86-64 bzImage"),
         (b"", "no x86 kernel"),
+        (elf(62), "an unpacked vmlinux; name the bzImage beside it"),
+        (elf(183), "an ELF file for arm64"),
+        (elf(22, ">"), "an ELF file for s390"),
+        (elf(92), r"an ELF file for another architecture \(e_machine 92\)"),
+        (bytes(0x38) + b"ARM\x64", "a kernel for arm64"),
+        (bytes(0x38) + b"RSC\x05", "a kernel for riscv"),
+        (bytes(0x24) + b"\x18\x28\x6f\x01", "a kernel for arm"),
+        (b"MZ\0\0zimg", "a kernel for another architecture, packed for EFI"),
+        (bytes(0x202) + b"HdrS", "an x86 kernel of 32 bits"),
     ],
 )
 def test_a_file_that_is_no_kernel(tmp_path: Path, content: bytes, said: str) -> None:

@@ -23,6 +23,8 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _MAX_AGE = 7 * 24 * 3600
 """Seconds after which the lists are asked for again, where the network answers."""
 
+_CHECK = "the network and the space in the cache"
+
 _TIMEOUT = 1800
 """Seconds that one download may take."""
 
@@ -79,14 +81,15 @@ def update(progress: cache.Progress, *, force: bool = False) -> None:
     usable = stamp.exists() and stamp.read_text() == wanted
     with cache.locked("apt", progress):
         progress("asking Debian's archive what kernels it has")
-        for part in ("state/lists/partial", "cache/archives/partial", "parts"):
-            (home / part).mkdir(parents=True, exist_ok=True)
-        (home / "sources.list").write_text(wanted)
+        with cache.writing(home):
+            for part in ("state/lists/partial", "cache/archives/partial", "parts"):
+                (home / part).mkdir(parents=True, exist_ok=True)
+        cache.replace(home / "sources.list", wanted.encode())
         done = _run(["apt-get", *options(), "--error-on=any", "update"], check=False)
         if done.returncode == 0:
-            stamp.write_text(wanted)
+            cache.replace(stamp, wanted.encode())
         elif not usable:
-            raise UnmetNeedError(f"Debian's archive can't be read: {reason(done.stderr)}; check the network")
+            raise UnmetNeedError(f"Debian's archive can't be read: {reason(done.stderr)}; check {_CHECK}")
         else:
             progress(f"going on with older lists: {reason(done.stderr)}")
 
@@ -127,9 +130,7 @@ def download(packages: Sequence[str], into: Path) -> None:
     """
     done = _run(["apt-get", *options(), "download", *packages], check=False, cwd=into)
     if done.returncode != 0:
-        raise UnmetNeedError(
-            f"cannot download {' '.join(packages)}: {reason(done.stderr)}; check the network"
-        )
+        raise UnmetNeedError(f"cannot download {' '.join(packages)}: {reason(done.stderr)}; check {_CHECK}")
 
 
 def download_file(uri: str, to: Path) -> None:

@@ -41,32 +41,59 @@ def making(final: Path) -> Iterator[Path]:
         UnmetNeedError: the disk refused, for example because it is full.
     """
     discard(final, halves_only=True)
-    try:
+    with writing(final):
         scratch = Path(tempfile.mkdtemp(prefix=f"{_HALF}{final.name}-", dir=final.parent))
-    except OSError as error:
-        raise _refused(final, error) from error
+        try:
+            yield scratch
+            # The content must be on the disk before the name says that it is whole.
+            os.sync()
+            scratch.rename(final)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tell in one line, with the remedy, where the disk refuses what the block writes for ``path``.
+
+    Raises:
+        UnmetNeedError: it refused, for example because it is full.
+    """
     try:
-        yield scratch
-        # The content must be on the disk before the name says that it is whole.
-        os.sync()
-        scratch.rename(final)
+        yield
     except OSError as error:
-        raise _refused(final, error) from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _refused(final: Path, error: OSError) -> UnmetNeedError:
-    return UnmetNeedError(
-        f"cannot write {final}: {error.strerror or error}; free some space, or set XDG_CACHE_HOME"
-    )
+        raise UnmetNeedError(
+            f"cannot write {path}: {error.strerror or error}; free some space, or set XDG_CACHE_HOME"
+        ) from error
 
 
 def replace(file: Path, content: bytes) -> None:
-    """Write a small file in one step for whoever looks."""
+    """Write a small file in one step for whoever looks.
+
+    Raises:
+        UnmetNeedError: the disk refused.
+    """
     half = file.with_name(f"{_HALF}{file.name}-{os.getpid()}")
-    half.write_bytes(content)
-    half.replace(file)
+    with writing(file):
+        try:
+            half.write_bytes(content)
+            half.replace(file)
+        finally:
+            half.unlink(missing_ok=True)
+
+
+def must_have_room(path: Path, wanted: int) -> None:
+    """Make sure that ``wanted`` bytes can be written below a folder.
+
+    Raises:
+        UnmetNeedError: there is less room.
+    """
+    free = shutil.disk_usage(path).free
+    if free < wanted:
+        raise UnmetNeedError(
+            f"no room in {path.parent}: {free >> 20} MB are free, {wanted >> 20} MB may be needed; "
+            "free some space, or set XDG_CACHE_HOME"
+        )
 
 
 def discard(final: Path, *, halves_only: bool = False) -> None:

@@ -12,10 +12,11 @@ import msgspec
 from harness.errors import UnmetNeedError
 from harness.kernels import archive, cache, modules, store
 from harness.kernels.archive import Build
+from harness.kernels.foreign import what_it_is
 from harness.kernels.store import Kernel
 
-_HEADER = 0x202
-"""Where a bzImage says ``HdrS``; the offset of its version's text follows at 0x20E (x86/boot.rst)."""
+_VERSION = 0x20E
+"""Where a bzImage tells the offset of its version's text, less 0x200 (x86/boot.rst)."""
 
 _BUILT_IMAGE = "arch/x86/boot/bzImage"
 
@@ -96,12 +97,9 @@ def version_of(image: Path) -> str:
             head = file.read(0x10000)
     except OSError as error:
         raise UnmetNeedError(f"kernel {image}: {error.strerror}") from None
-    if head[_HEADER : _HEADER + 4] != b"HdrS":
-        kind = (
-            "an unpacked vmlinux; name the bzImage beside it" if head[:4] == b"\x7fELF" else "no x86 kernel"
-        )
-        raise UnmetNeedError(f"{image} is {kind}: expected a bzImage or a distribution's vmlinuz")
-    (offset,) = struct.unpack_from("<H", head, _HEADER + 0xC)
+    if kind := what_it_is(head):
+        raise UnmetNeedError(f"{image} is {kind}: expected an x86-64 bzImage or a distribution's vmlinuz")
+    (offset,) = struct.unpack_from("<H", head, _VERSION)
     text = head[offset + 0x200 :].partition(b"\0")[0] if offset else b""
     release = text.decode("ascii", "replace").partition(" ")[0]
     return release or image.name

@@ -16,7 +16,8 @@ from harness.errors import UnmetNeedError
 from harness.kernels import cache
 
 PROGRAM = "qemu-system-x86_64"
-MEMORY = "256M"
+MEGABYTES = 256
+MEMORY = f"{MEGABYTES}M"
 ARGUMENTS = (
     # A panic ends QEMU. Fixed addresses let TCG translate a program once: half the time to boot.
     "console=ttyS0 quiet panic=-1 norandmaps nokaslr mitigations=off"

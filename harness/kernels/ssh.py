@@ -26,7 +26,11 @@ def key() -> Path:
                 half = file.with_name("half")
                 half.unlink(missing_ok=True)
                 make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "nslab", "-f", str(half)]
-                subprocess.run(make, check=True, stdin=subprocess.DEVNULL)
+                done = subprocess.run(
+                    make, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+                )
+                if done.returncode != 0:
+                    raise UnmetNeedError(f"cannot make the key {half}: {' '.join(done.stderr.split())}")
                 half.with_name("half.pub").replace(file.with_name("key.pub"))
                 half.replace(file)
     return file

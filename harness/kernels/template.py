@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import select
@@ -27,6 +26,9 @@ BOOT_WAIT = 180.0
 
 RESTORE_WAIT = 60.0
 """Seconds that a restore may take while others restore too."""
+
+_ROOM = (qemu.MEGABYTES + 16) << 20
+"""Bytes that a template may take: the guest's memory, which mostly has holes, its ram disk and its state."""
 
 _KEY_LENGTH = 16
 _KEPT = 2
@@ -112,17 +114,10 @@ def set_clock(vm: Vm) -> None:
         raise vm.broken("its clock can't be set")
 
 
-@contextlib.contextmanager
-def _slot() -> Iterator[None]:
+def _slot() -> contextlib.AbstractContextManager[None]:
     """Wait for one of the machine's few places: more restores at once than processors are slower for all."""
     places = max(1, min(os.cpu_count() or 1, 16))
-    path = cache.folder("locks") / f"restore-{os.getpid() % places}"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+    return cache.locked(f"restore-{os.getpid() % places}")
 
 
 def find(kernel: Kernel, land: Userland) -> Template:
@@ -203,6 +198,8 @@ def _get(
 def _make(
     template: Template, land: Userland, finish: Callable[[Vm], dict[str, str]], progress: cache.Progress
 ) -> None:
+    # A guest whose memory the disk can't hold is killed in the middle (SIGBUS).
+    cache.must_have_room(template.folder, _ROOM)
     began = time.monotonic()
     progress(f"booting {template.kernel.name} once, by {qemu.accelerator()}")
     key = ssh.key().with_suffix(".pub").read_bytes()

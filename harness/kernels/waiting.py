@@ -65,4 +65,6 @@ class Waiting:
         """Leave what was shown on the terminal; what was cut short is left unfinished."""
         if kind is None:
             self._end()
-        self._bars.stop()
+        if self._console.is_terminal:
+            # Elsewhere this writes an empty line, though nothing was shown.
+            self._bars.stop()
