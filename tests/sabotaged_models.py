@@ -139,9 +139,16 @@ SABOTAGES = [
     Sabotage(
         "a locked counterpart goes alone",
         umount,
-        "non_revealing",
-        "not state.mounts[number].locked or",
-        "True or",
+        "_reveals",
+        "not mount.locked",
+        "True",
+    ),
+    Sabotage(
+        "a locked counterpart over another stays",
+        umount,
+        "_reveals",
+        "covers and KEEPS_COVER in",
+        "covers and KEEPS_COVER not in",
     ),
     Sabotage("a locked counterpart stays", umount, "unlock", "locked=False", "locked=there.locked"),
     Sabotage(

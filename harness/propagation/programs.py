@@ -167,6 +167,9 @@ mount u1 /a; mount u2 /a/a; mount u3 /b; make-shared /b; unshare; rbind /a /b/a;
 make-shared /; unshare-user; mount u1 /a; ns1: mount u2 /a/a; umount /a
 make-shared /; mount u1 /a; mount u2 /a/a; mount u3 /a/a; mount u4 /a/a; unshare; ns1: make-rslave /;\
  ns1: mount u5 /a/a; umount-l /a
+make-shared /; mount u1 /a; mount u2 /a/a; mount u3 /a/a; unshare-user; umount-l /a
+mount u1 /a; mount t1 /b; move /a /b/a; make-shared /; move /b/a /a; bind /b /a/b; bind / /a/b; unshare-user;\
+ umount-l /a
 mount u1 /a; mount u2 /a/a; unshare-user; ns1: bind /a/a /b; ns1: umount /b
 mount u1 /a; mount u2 /a/a; make-unbindable /a/a; rbind /a /b
 mount u1 /a; unshare-user; ns1: move /a /b

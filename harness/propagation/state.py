@@ -22,6 +22,8 @@ LOST_COVER = "cover-not-locked"
 """A known difference: builds that leave free what comes beneath a locked mount, and so what that hides."""
 SHIFTS_COVER = "cover-shifts"
 """A known difference: builds that take a mount away from below what stays, which then lies elsewhere."""
+KEEPS_COVER = "locked-cover-stays"
+"""A known difference: builds that keep a locked mount over the root of one that goes with a detached tree."""
 
 FIRST = 0
 """The number of the first namespace, and of the user namespace that owns it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from dataclasses import replace
 
-from harness.propagation.state import SHIFTS_COVER, Mount, Refused, State
+from harness.propagation.state import KEEPS_COVER, SHIFTS_COVER, Mount, Refused, State
 from harness.propagation.types import left
 
 Numbers = Set[int]
@@ -86,15 +86,17 @@ def _forbidden(state: State, mount: Mount, going: Numbers) -> bool:
 def non_revealing(state: State, original: Numbers, also: Numbers) -> Numbers:
     """The largest part in which a locked mount goes with its parent ("Maximal non-revealing subsets")."""
     while True:
-        going = original | also
-        kept = {
-            number
-            for number in also
-            if not state.mounts[number].locked or state.mounts[number].parent in going
-        }
+        kept = {number for number in also if not _reveals(state, state.mounts[number], original | also)}
         if kept == also:
             return kept
         also = kept
+
+
+def _reveals(state: State, mount: Mount, going: Numbers) -> bool:
+    if not mount.locked:
+        return False
+    covers = mount.point == state.mounts[mount.parent].root
+    return mount.parent not in going or (covers and KEEPS_COVER in state.known)
 
 
 def slide(state: State, also: Numbers, original: Numbers) -> State:

@@ -13,7 +13,7 @@ from harness.errors import LabError
 from harness.propagation import cells
 from harness.propagation.operations import Operation
 from harness.propagation.programs import OPENINGS, Step, parse, replay
-from harness.propagation.state import LOST_COVER, LOST_UNBINDABLE, SHIFTS_COVER, first
+from harness.propagation.state import KEEPS_COVER, LOST_COVER, LOST_UNBINDABLE, SHIFTS_COVER, first
 from harness.search.draw import programs
 from harness.search.kernel import Disagreement, Kernel, disagreement
 
@@ -29,6 +29,7 @@ WITNESSES: dict[str, list[Operation]] = {
         "make-shared /; mount t1 /a; mount t2 /a/a; unshare; ns1: make-rslave /; ns1: mount t3 /a/a;"
         "umount-l /a"
     ),
+    KEEPS_COVER: parse("make-shared /; mount t1 /a; mount t2 /a/a; mount t3 /a/a; unshare-user; umount-l /a"),
 }
 """For each known difference of the model the shortest program that shows it."""
 
