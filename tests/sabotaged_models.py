@@ -119,6 +119,7 @@ SABOTAGES = [
     Sabotage(
         "a copy beneath a locked mount is free", attach, "beneath", "if there.locked and", "if False and"
     ),
+    Sabotage("a stack comes on both sides", attach, "beneath", "TWO_COVERS in", "TWO_COVERS not in"),
     Sabotage("trees across owners are free", attach, "locked", "locked=True", "locked=mount.locked"),
     Sabotage("trees of one owner are locked", attach, "attach", "owner != owner", "owner is not None"),
     # umount

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 
-from harness.propagation.state import LOST_COVER, Mount, Place, Refused, State, within
+from harness.propagation.state import LOST_COVER, TWO_COVERS, Mount, Place, Refused, State, within
 
 Tree = list[Mount]
 """A mount and what is below it, parents first."""
@@ -115,7 +115,9 @@ def attach(state: State, tree: Tree, onto: Place) -> State:
         if state.namespaces[receiver.namespace].owner != owner:
             copied = locked(copied)
         root = copied[0]._replace(parent=receiver.id, point=onto.directory, locked=False)
-        after = after.having(beneath(after, [root, *copied[1:]]))
+        copied = beneath(after, [root, *copied[1:]])
+        # What was there is attached anew, and so after the copies: of two covers the later one is seen.
+        after = after.lacking(after.mounts.keys() & {copied[-1].id}).having(copied)
     return replace(after, made=next(numbers))
 
 
@@ -183,6 +185,8 @@ def beneath(state: State, tree: Tree) -> Tree:
     if there.locked and LOST_COVER not in state.known:
         tree = [root._replace(locked=True), *tree[1:]]
     uppermost = tree[0]
+    if TWO_COVERS in state.known:
+        return [*tree, there._replace(parent=uppermost.id, point=uppermost.root)]
     while above := next((m for m in tree if (m.parent, m.point) == (uppermost.id, uppermost.root)), None):
         uppermost = above
     return [*tree, there._replace(parent=uppermost.id, point=uppermost.root)]

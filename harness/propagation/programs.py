@@ -170,6 +170,7 @@ make-shared /; mount u1 /a; mount u2 /a/a; mount u3 /a/a; mount u4 /a/a; unshare
 make-shared /; mount u1 /a; mount u2 /a/a; mount u3 /a/a; unshare-user; umount-l /a
 mount u1 /a; mount t1 /b; move /a /b/a; make-shared /; move /b/a /a; bind /b /a/b; bind / /a/b; unshare-user;\
  umount-l /a
+make-shared /; unshare-user; ns1: mount u1 /a; bind /a /; rbind / /
 mount u1 /a; mount u2 /a/a; unshare-user; ns1: bind /a/a /b; ns1: umount /b
 mount u1 /a; mount u2 /a/a; make-unbindable /a/a; rbind /a /b
 mount u1 /a; unshare-user; ns1: move /a /b

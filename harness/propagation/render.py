@@ -50,7 +50,7 @@ def _walk(state: State, namespace: int) -> list[Raw]:
     while waiting:
         mount, depth, path = waiting.pop()
         lines.append((depth, path, mount.source, mount.root, _tags(mount, here, masters)))
-        for child in reversed(children.get(mount.id, ())):
+        for child in sorted(children.get(mount.id, ()), key=_place, reverse=True):
             inside = child.point if mount.root == "/" else child.point[len(mount.root) :]
             below = path if inside in ("", "/") else f"{'' if path == '/' else path}{inside}"
             waiting.append((child, depth + 1, below))
@@ -71,6 +71,10 @@ def _tags(mount: Mount, here: Iterable[int], masters: Mapping[int, int]) -> tupl
     if mount.unbindable:
         tags.append("unbindable")
     return tuple(tags)
+
+
+def _place(mount: Mount) -> tuple[str, str, str]:
+    return mount.point, mount.source, mount.root
 
 
 def of_text(text: str) -> list[Raw]:
@@ -97,8 +101,8 @@ def of_text(text: str) -> list[Raw]:
     return lines
 
 
-def _point(fields: Sequence[str]) -> str:
-    return fields[4]
+def _point(fields: Sequence[str]) -> tuple[str, str, str]:
+    return fields[4], fields[-2], fields[3]
 
 
 def named(tables: Mapping[int, Iterable[Raw]]) -> Tables:

@@ -24,6 +24,8 @@ SHIFTS_COVER = "cover-shifts"
 """A known difference: builds that take a mount away from below what stays, which then lies elsewhere."""
 KEEPS_COVER = "locked-cover-stays"
 """A known difference: builds that keep a locked mount over the root of one that goes with a detached tree."""
+TWO_COVERS = "two-covers"
+"""A known difference: builds that put what covers a receiver onto the lowest of a stack that comes there."""
 
 FIRST = 0
 """The number of the first namespace, and of the user namespace that owns it."""
@@ -98,7 +100,10 @@ class State:
 
     @cached_property
     def covering(self) -> Mapping[tuple[int, str], Mount]:
-        """Which mount is mounted at a mount's directory: there is one at most."""
+        """Which mount is mounted at a mount's directory: there is one at most.
+
+        Of two, which :data:`TWO_COVERS` makes, it is the later one that is seen.
+        """
         return {(mount.parent, mount.point): mount for mount in self.mounts.values()}
 
     @cached_property

@@ -104,11 +104,11 @@ def slide(state: State, also: Numbers, original: Numbers) -> State:
     going, slid = original | also, []
     for number in also:
         mount = state.mounts[number]
-        over = state.covering.get((mount.id, mount.root))
-        if over and over.id not in going:
-            while mount.parent in going:
-                mount = state.mounts[mount.parent]
-            slid.append(over._replace(parent=mount.parent, point=mount.point))
+        above = [child for child in state.children.get(mount.id, ()) if child.point == mount.root]
+        while mount.parent in going:
+            mount = state.mounts[mount.parent]
+        stays = (over for over in above if over.id not in going)
+        slid += [over._replace(parent=mount.parent, point=mount.point) for over in stays]
     return state.having(slid)
 
 

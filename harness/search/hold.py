@@ -13,7 +13,14 @@ from harness.errors import LabError
 from harness.propagation import cells
 from harness.propagation.operations import Operation
 from harness.propagation.programs import OPENINGS, Step, parse, replay
-from harness.propagation.state import KEEPS_COVER, LOST_COVER, LOST_UNBINDABLE, SHIFTS_COVER, first
+from harness.propagation.state import (
+    KEEPS_COVER,
+    LOST_COVER,
+    LOST_UNBINDABLE,
+    SHIFTS_COVER,
+    TWO_COVERS,
+    first,
+)
 from harness.search.draw import programs
 from harness.search.kernel import Disagreement, Kernel, disagreement
 
@@ -30,6 +37,7 @@ WITNESSES: dict[str, list[Operation]] = {
         "umount-l /a"
     ),
     KEEPS_COVER: parse("make-shared /; mount t1 /a; mount t2 /a/a; mount t3 /a/a; unshare-user; umount-l /a"),
+    TWO_COVERS: parse("make-shared /; unshare-user; ns1: mount t1 /a; bind /a /; rbind / /"),
 }
 """For each known difference of the model the shortest program that shows it."""
 
