@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -11,16 +12,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sessions import PASSES, Project
 
 from harness.errors import UnmetNeedError
 from harness.hosts.base import LabHost
 from harness.hosts.guest import Guest, GuestPlace
 from harness.isolate import Isolate
 from harness.isolators import ISOLATORS
-from harness.kernels import qemu, store, userland
+from harness.kernels import cache, qemu, store, template, userland
 from harness.kernels.choice import Choice, choose
 from harness.kernels.vm import GuestError
 from harness.notebook import Notebook
+
+pytest_plugins = ["stand_ins"]
 
 SERIES = "6.12"
 WAIT = 30.0
@@ -181,6 +185,52 @@ def test_a_kernel_that_does_not_boot_is_told_from_the_others(place: GuestPlace) 
         broken.prepare(print)
     with pytest.raises(GuestError, match="guest broken"):
         broken.open(Notebook(), WAIT)
+
+
+NEVER_UP = {
+    "wrong root": ("rdinit=/none root=/dev/none", template.BOOT_WAIT, r"Kernel panic - not syncing: VFS: "),
+    "hangs": ("", 0.5, "did not boot within 0.5 s"),
+}
+
+
+@pytest.mark.parametrize("way", NEVER_UP)
+def test_a_kernel_that_never_comes_up(place: GuestPlace, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """The message tells what the kernel said, or how long it was waited for, and where the log lies."""
+    arguments, wait, said = NEVER_UP[way]
+    kernel = store.kept(place.describe().kernel)
+    assert kernel
+    monkeypatch.setattr(qemu, "ARGUMENTS", f"{qemu.ARGUMENTS} {arguments}")
+    monkeypatch.setattr(template, "BOOT_WAIT", wait)
+    broken = GuestPlace(Choice("never", None, str(kernel.image), ""))
+
+    error = first_error(lambda: broken.prepare(print))
+
+    assert re.search(rf"(?s)^guest never: .*{said}", str(error))
+    assert Path(str(error).rsplit(": ", 1)[1]).exists()
+    assert not [*cache.folder("templates").glob("*never-*")]
+
+
+def test_a_broken_kernel_costs_only_its_own_column(place: GuestPlace, project: Project) -> None:
+    """Its experiments are errors with the console's words; those on the other kernel pass."""
+    kernel = store.kept(place.describe().kernel)
+    assert kernel
+    project.experiment(PASSES)
+
+    # Named by its file, the same kernel comes without modules.
+    with subprocess.Popen(
+        project.command(f"--kernels={kernel.image},{kernel.name}", "-n0", "-q"),
+        cwd=project.folder,
+        env=project.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as session:
+        said, _ = session.communicate(timeout=template.BOOT_WAIT)
+
+    assert session.returncode == pytest.ExitCode.TESTS_FAILED, said
+    assert "the kernel shows no disk /dev/vda" in said
+    (run,) = project.runs()
+    outcomes = {record["host"]: record["outcome"] for record in run["records"]}
+    assert outcomes == {kernel.release: "error", kernel.name: "passed"}
 
 
 _HOLDER = f"""
