@@ -19,6 +19,8 @@ from harness import cli
 from harness.errors import UnmetNeedError
 from harness.kernels import apt, archive, cache, modules, qemu, store, template, userland
 
+pytest_plugins = ["stand_ins"]
+
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -139,6 +141,7 @@ for files in range(1, 30):
 """Fetches a kernel into ever larger file systems; prints how each fetch ended."""
 
 
+@pytest.mark.usefixtures("as_root")
 def test_a_full_disk_at_any_file(tmp_path: Path) -> None:
     """Whichever file or folder is the one too many, one line says so and nothing is left half-made."""
     folder = tmp_path / "modules"
@@ -148,7 +151,6 @@ def test_a_full_disk_at_any_file(tmp_path: Path) -> None:
     image = bz_image(tmp_path / "bzImage", "7.4.0")
     (tmp_path / "cache").mkdir(mode=0o700)
     apart = ["unshare", "--mount", "--propagation", "private"]
-    apart += [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
 
     done = subprocess.run(
         [*apart, sys.executable, "-c", _FILL, tmp_path / "cache", image, folder],
