@@ -50,7 +50,10 @@ def _walk(state: State, namespace: int) -> list[Raw]:
     while waiting:
         mount, depth, path = waiting.pop()
         lines.append((depth, path, mount.source, mount.root, _tags(mount, here, masters)))
-        for child in sorted(children.get(mount.id, ()), key=_place, reverse=True):
+        above = children.get(mount.id, ())
+        if len(above) > 1:
+            above = sorted(above, key=lambda it: (it.point, it.source, it.root, len(children.get(it.id, ()))))
+        for child in reversed(above):
             inside = child.point if mount.root == "/" else child.point[len(mount.root) :]
             below = path if inside in ("", "/") else f"{'' if path == '/' else path}{inside}"
             waiting.append((child, depth + 1, below))
@@ -73,10 +76,6 @@ def _tags(mount: Mount, here: Iterable[int], masters: Mapping[int, int]) -> tupl
     return tuple(tags)
 
 
-def _place(mount: Mount) -> tuple[str, str, str]:
-    return mount.point, mount.source, mount.root
-
-
 def of_text(text: str) -> list[Raw]:
     """The lines of a mountinfo text, in the order of the tree (proc_pid_mountinfo(5)).
 
@@ -96,7 +95,8 @@ def of_text(text: str) -> list[Raw]:
         lines.append((depth, fields[4], fields[end + 2], fields[3], tuple(fields[6:end])))
         below = children.get(fields[0])
         if below:
-            below.sort(key=_point, reverse=True)
+            # Two may lie at one place: they are told apart by what they are, and by how many lie on them.
+            below.sort(key=lambda it: (*_point(it), len(children.get(it[0], ()))), reverse=True)
             waiting.extend((depth + 1, child) for child in below)
     return lines
 
