@@ -19,8 +19,11 @@ def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return cache.folder("downloads")
 
 
-def test_a_terminal_shows_what_is_done_and_what_has_arrived(downloads: Path) -> None:
+def test_a_terminal_shows_what_is_done_and_what_has_arrived(
+    downloads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each thing has its own line; that of a download tells how much of it is on the disk."""
+    monkeypatch.setenv("TERM", "xterm")
     shown = io.StringIO()
     with Waiting(Console(file=shown, force_terminal=True, width=100)) as progress:
         progress("downloading a kernel (3 MB)")
