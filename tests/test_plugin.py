@@ -71,6 +71,43 @@ def test_outcomes(outcomes: Project, tmp_path: Path) -> None:
     assert ended.lines[-1] == f"nslab: report: {next(outcomes.reports.glob('*/index.html'))}"
 
 
+SEARCHES = """
+import hypothesis
+from hypothesis import strategies
+
+from harness.errors import LabError
+
+def test_searches(host):
+    \"\"\"The lab breaks, and once more in another way.\"\"\"
+    asked = []
+
+    @hypothesis.given(strategies.integers())
+    def search(number):
+        asked.append(number)
+        {body}
+
+    search()
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        ("if len(asked) > 1: raise LabError('dead')\n        raise LabError('dying')", "error"),
+        ("if len(asked) > 1: raise LabError('dead')\n        assert number", "failed"),
+    ],
+    ids=["lab", "lab-and-claim"],
+)
+def test_group_of_lab_errors_is_an_error(project: Project, body: str, outcome: str) -> None:
+    """A search in which nothing but the lab broke is an error, in however many ways that was."""
+    project.experiment(SEARCHES.format(body=body))
+
+    project.run()
+
+    (run,) = project.runs()
+    assert [record["outcome"] for record in run["records"]] == [outcome]
+
+
 def test_same_with_workers(outcomes: Project) -> None:
     """With pytest-xdist the outcomes and the records are the same."""
     ended = outcomes.run("-n2")

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.directed import Directed
 from harness.equivalence import probe, starter
-from harness.errors import LabError
+from harness.errors import LabError, tail
 from harness.hosts.base import LabHost
 from harness.isolators import Isolator
 from harness.runnable import runnable
@@ -60,7 +60,7 @@ class Pair(Directed):
         asked = {**trial, "description": json.dumps(trial["description"])}
         line = self.ask(json.dumps(asked).encode() + b"\n")
         if not line:
-            raise LabError(f"the starter has ended over {json.dumps(trial)}")
+            raise LabError(f"the starter has ended over {json.dumps(trial)}: it said {tail(self._said())}")
         seen: dict[str, Outcome] = json.loads(line)
         for name, outcome in seen.items():
             if not self._pidfd:

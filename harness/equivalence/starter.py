@@ -275,7 +275,8 @@ def _probe_of(isolator: int) -> int:
                     with open(f"/proc/{pid}/syscall", encoding="ascii") as call:
                         if call.read().startswith(f"{probe.SLEEPS} "):
                             return pid
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, PermissionError, ProcessLookupError):
+            # One that is ending may refuse the look before it is a zombie.
             pass
         os.sched_yield()
     raise Lost("no program came to sleep")
@@ -297,6 +298,9 @@ def _sleeps(pid: int) -> bool:
                     return False
         except (FileNotFoundError, ProcessLookupError):
             return False
+        except PermissionError:
+            # One that is ending may refuse the look before it is a zombie.
+            pass
         os.sched_yield()
     raise Lost("the started program did not come to sleep")
 

@@ -21,9 +21,15 @@ def pytest_runtest_makereport(
     if call.excinfo is not None and call.excinfo.errisinstance(HostLacksError):
         report.outcome = "skipped"
         report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {call.excinfo.value}")
-    if call.when == "call" and call.excinfo is not None and call.excinfo.errisinstance(LabError):
+    if call.when == "call" and call.excinfo is not None and is_lab_error(call.excinfo.value):
         report.nslab_broke = True  # type: ignore[attr-defined]  # xdist carries such attributes along
     return report
+
+
+def is_lab_error(error: BaseException) -> bool:
+    """Whether it is one, or a group of them: as hypothesis tells of an example that broke in two ways."""
+    together = getattr(error, "exceptions", ())
+    return isinstance(error, LabError) or (bool(together) and all(map(is_lab_error, together)))
 
 
 def broke(report: pytest.TestReport) -> bool:
