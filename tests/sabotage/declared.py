@@ -124,6 +124,9 @@ ISOLATORS |= {
     ),
     "sethostname-ignored": _declare("The kernel takes a hostname and does nothing.", "uts-5 uts-6"),
     "setdomainname-ignored": _declare("The kernel takes a domain name and does nothing.", "uts-7"),
+    "long-name-refused-otherwise": _declare(
+        "The kernel refuses a hostname of 65 bytes with ENAMETOOLONG.", "uts-5"
+    ),
     "name-not-copied": _declare("A new UTS namespace starts with `localhost` for a name.", "uts-4"),
     "name-foreseen": _declare(
         "A new UTS namespace starts with the very name that will be set.", "uts-4 uts-5"
@@ -135,7 +138,7 @@ ISOLATORS |= {
         "A new PID namespace comes with its own `/proc`, in a mount namespace of its own.", "pid-3 flags"
     ),
     "namespace-hidden": _declare("A `readlink` inside tells of no network namespace.", "flags"),
-    "ids-misnamed": _declare("An `ipcmk` inside names another id than that of what it made.", "ipc-3 ipc-4"),
+    "ids-misnamed": _declare("An `ipcmk` inside names another id than that of what it made.", "ipc-4"),
     "queues-closed": _declare("An `ipcs` inside tells of other permissions of queues.", "ipc-2"),
     "memory-made-outside": _declare(
         "Shared memory made inside is made in the host's IPC namespace, of which nothing else is listed.",

@@ -42,6 +42,7 @@ _SOURCES = {
     "unbindable-ignored": kernel.ignored("mount", "unbindable"),
     "sethostname-ignored": kernel.ignored("sethostname"),
     "setdomainname-ignored": kernel.ignored("setdomainname"),
+    "long-name-refused-otherwise": kernel.LONG_NAME_REFUSED_OTHERWISE,
     "name-not-copied": kernel.named_at_start("localhost"),
     "name-foreseen": kernel.named_at_start("test"),
     "domain-not-copied": kernel.DOMAIN_AT_START,

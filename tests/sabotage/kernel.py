@@ -77,7 +77,17 @@ def ignore(call, flag=0):
     program += [instruct(0x15, CALLS[call], 0, 3 if flag else 1)]
     if flag:
         program += [instruct(0x20, 40), instruct(0x45, flag, 0, 1)]  # the fourth argument's low half
-    program += [instruct(0x06, 0x00050000), instruct(0x06, 0x7FFF0000)]  # success without the act; or the act
+    # Success without the act; or the act.
+    install([*program, instruct(0x06, 0x00050000), instruct(0x06, 0x7FFF0000)])
+
+
+def refuse_long(call, error):
+    program = [instruct(0x20, 0), instruct(0x15, CALLS[call], 0, 3)]
+    program += [instruct(0x20, 24), instruct(0x25, 64, 0, 1)]  # the second argument's low half: a length
+    install([*program, instruct(0x06, 0x00050000 | error), instruct(0x06, 0x7FFF0000)])
+
+
+def install(program):
     code = ctypes.create_string_buffer(b"".join(program))
 
     class Program(ctypes.Structure):
@@ -95,3 +105,7 @@ def ignored(call: str, propagation: str | None = None) -> str:
     """A system call succeeds and does nothing; mount(2) only where it asks for that propagation type."""
     flag = _PROPAGATION[propagation] if propagation else 0
     return _SECCOMP + in_child(f'ignore("{call}", {flag})')
+
+
+LONG_NAME_REFUSED_OTHERWISE = _SECCOMP + in_child('refuse_long("sethostname", 36)')
+"""ENAMETOOLONG for a hostname of more than 64 bytes."""
