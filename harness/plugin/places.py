@@ -60,6 +60,7 @@ def configure(config: pytest.Config) -> None:
         choices = _chosen(config, guests) if guests else []
     except (UnmetNeedError, LabError) as error:
         raise pytest.UsageError(f"--kernels={config.getoption('--kernels')}: {error}") from error
+    _must_not_be_machine(config)
     machines = asked_for(config)
     config.stash[_CHOICES], config.stash[_MACHINES] = choices, machines
     found: list[Place] = [GuestPlace(choice) for choice in choices]
@@ -71,12 +72,17 @@ def configure(config: pytest.Config) -> None:
         config.add_cleanup(place.close)
 
 
-def _by_ssh(config: pytest.Config, machines: Machines) -> list[Place]:
-    others = [target for target in machines.targets if target.name != LOCAL]
+def _must_not_be_machine(config: pytest.Config) -> None:
+    """Refuse to act on other machines themselves; before ssh, which refuses users without an account."""
+    others = {*(config.getoption("--hosts", None) or LOCAL).split(",")} - {LOCAL}
     if others and config.getoption("--stage") == "machine":
         raise pytest.UsageError(
             "--stage=machine with --hosts: on other machines experiments act on a stage; leave one out"
         )
+
+
+def _by_ssh(config: pytest.Config, machines: Machines) -> list[Place]:
+    others = [target for target in machines.targets if target.name != LOCAL]
     folder, wait = Path(machines.folder), config.getoption("--wait")
     return [SshPlace(target, folder, number, wait) for number, target in enumerate(others)]
 
