@@ -14,6 +14,8 @@ from harness.hosts.stage import Stage
 from harness.isolators.port import Port
 from harness.notebook import Notebook
 
+pytest_plugins = ["stand_ins"]
+
 DROPPED = {
     "Cloneflags": "wanted.cloneflags = 0",
     "one Cloneflag": "wanted.cloneflags &= ~0x08000000",
@@ -178,6 +180,8 @@ def searched(stage: Stage, broken: Port) -> tuple[object, int]:
         return search.find(PER_EXAMPLE * hypothesis.settings().max_examples, shrink=False), search.tried
 
 
+# The stage of an ordinary user maps one ID: there, the order of identities shows nothing.
+@pytest.mark.usefixtures("as_root")
 @pytest.mark.parametrize("name", FAULTS)
 def test_each_fault_is_found(stage: Stage, name: str) -> None:
     """A field that is dropped, a wrong order, a wrong error: the search finds a trial that shows it."""
