@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -154,13 +155,11 @@ def _refuted(project: Project) -> list[str]:
     ]
 
 
-def kills(project: Project, count: int, seconds: float, seed: int) -> list[Kill]:
+def kills(project: Project, count: int, seconds: float, seed: int) -> Iterator[Kill]:
     """Kill up to so many sessions within that time; each second one has workers."""
     chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
     end = time.monotonic() + seconds
-    done = []
     for number in range(count):
         if time.monotonic() > end:
             break
-        done.append(kill_one(project, ["-n2"] if number % 2 else [], chance))
-    return done
+        yield kill_one(project, ["-n2"] if number % 2 else [], chance)

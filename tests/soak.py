@@ -14,12 +14,14 @@ import argparse
 import collections
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from itertools import product
 from pathlib import Path
+from typing import NoReturn
 
 from kills import KILLED, kills
 from repeats import Configuration, Repeats
@@ -45,29 +47,36 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def become_ordinary() -> int:
+def become_ordinary() -> NoReturn:
     """The same as a user without any right, who has to be able to run and read all this."""
     ids = [f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups"]
-    command = [*(word for word in sys.argv if word != "--user")]
-    return subprocess.run(
-        ["setpriv", *ids, "env", "--unset=HOME", sys.executable, *command], check=False
-    ).returncode
+    command = [sys.executable, *(word for word in sys.argv if word != "--user")]
+    os.execvp("setpriv", ["setpriv", *ids, "env", "--unset=HOME", *command])  # noqa: S606 - setpriv(1) executes this program again
 
 
 def soak_kills(count: int, seconds: float, seed: int, folder: Path) -> bool:
     """Kill sessions; whether nothing was left, hung or refuted."""
     project = Project.make(folder)
     project.experiment(KILLED)
-    unharmed = project.run()
+    try:
+        unharmed = project.run()
+    except subprocess.TimeoutExpired as expired:
+        print(f"control: a session that nobody kills has to end: {expired}")
+        return False
     if unharmed.status != 0:
         print(f"control: a session that nobody kills has to pass:\n{unharmed.output}")
         return False
-    done = kills(project, count, seconds, seed)
-    bad = [kill for kill in done if kill.left or kill.refuted]
-    victims = dict(collections.Counter(kill.victim for kill in done))
-    print(f"{len(done)} kills, {len(bad)} with something left or refuted; victims: {victims}")
-    for kill in bad:
-        print(f"  {kill.victim}: left {kill.left}, refuted {kill.refuted}")
+    victims: collections.Counter[str] = collections.Counter()
+    bad = 0
+    try:
+        for kill in kills(project, count, seconds, seed):
+            victims[kill.victim] += 1
+            if kill.left or kill.refuted:
+                bad += 1
+                print(f"  {kill.victim}: left {kill.left}, refuted {kill.refuted}", flush=True)
+    finally:
+        found = f"{bad} with something left or refuted"
+        print(f"{victims.total()} kills, {found}; victims: {dict(victims)}", flush=True)
     return not bad
 
 
@@ -91,8 +100,11 @@ def main() -> int:
         The exit status: 1 if anything was left, refuted, failed or different.
     """
     asked = options()
+    # Also in the background, where a shell has SIGINT ignored: what was counted so far is told.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     if asked.user and os.geteuid() == 0:
-        return become_ordinary()
+        become_ordinary()
     print(
         f"uid {os.geteuid()}, {CORES} cores: {shlex.join([Path(sys.executable).name, *sys.argv])}", flush=True
     )
@@ -109,4 +121,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

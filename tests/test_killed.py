@@ -13,7 +13,7 @@ pytest_plugins = ["stand_ins"]
 def test_twenty_kills(project: Project, seed: int) -> None:
     """Ten random kills in sessions with and without workers; `tests/soak.py` makes more."""
     project.experiment(KILLED)
-    done = kills(project, 10, 120, seed)
+    done = [*kills(project, 10, 120, seed)]
 
     assert len(done) == 10
     assert not [kill for kill in done if kill.left]
