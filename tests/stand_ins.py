@@ -1,4 +1,4 @@
-"""Fixtures: stages that stand in for a machine, and small projects whose sessions are processes."""
+"""Fixtures: stand-ins for a machine, small projects whose sessions are processes, checkouts of lab."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from checkouts import Checkout
 from sessions import Project
 
 from harness.hosts.stage import Stage
@@ -44,3 +45,11 @@ def as_root() -> None:
     """Skips the test where it is not run by root."""
     if os.geteuid() != 0:
         pytest.skip("only root can arrange this: run the tests as root")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
+    """A checkout on which lab was never called."""
+    made = Checkout(tmp_path)
+    yield made
+    made.end()
