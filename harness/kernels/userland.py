@@ -27,6 +27,8 @@ PACKAGES = (
     "psmisc",
     "python3-minimal",
     "runc",
+    "strace",
+    "strace",
 )
 """Beside Debian's essential packages, dash, coreutils and util-linux among them."""
 
