@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from sessions import LIMIT, PASSES, Project
+from sessions import LIMIT, PASSES, ROOT, Project
 
 pytest_plugins = ["stand_ins"]
 
@@ -241,3 +242,13 @@ def test_never_runs(host):
     )
     (run,) = project.runs()
     assert [(each["outcome"], run["finished"]) for each in run["records"]] == [("error", None)]
+
+
+def test_experiments_and_tests_are_one_checkout() -> None:
+    """`pytest` alone finds both; files of one name would hide each other."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT, check=False)
+
+    assert ended.returncode == 0, ended.stdout
+    assert "experiments/test_uts.py::" in ended.stdout
+    assert "tests/test_plugin.py::" in ended.stdout
