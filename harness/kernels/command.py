@@ -57,6 +57,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         command.set_defaults(run=run)
 
 
+_FILE_WIDTH = 1000
+"""Columns that a list has which is no terminal's: nothing in it is folded."""
+
+
 class Line(NamedTuple):
     """A kernel as the list shows it."""
 
@@ -74,11 +78,13 @@ def _list(options: argparse.Namespace) -> int:
     shown = builds if options.all else archive.newest_of_each_series(builds)
     shown += [build for build in builds if build.release in here and build not in shown]
     table = Table(box=SIMPLE_HEAD)
-    for column in ("version", "release", "source", "size", "here", "boot"):
-        table.add_column(column, justify="right" if column == "size" else "left")
+    for column in Line._fields:
+        # A release is what one types again: never folded.
+        right, whole = column == "size", column in {"version", "release"}
+        table.add_column(column, justify="right" if right else "left", no_wrap=whole)
     for line in _lines(sorted(shown, key=archive.order), here):
         table.add_row(*line)
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH).print(table)
     return 0
 
 
