@@ -187,3 +187,19 @@ def test_a_tree_in_which_nothing_was_built(tmp_path: Path) -> None:
     """The missing image is named, and the next step."""
     with pytest.raises(UnmetNeedError, match="has no arch/x86/boot/bzImage; run make there"):
         choices.choose([str(tmp_path)], "", print)
+
+
+@pytest.mark.usefixtures("offered")
+def test_list_names_each_release_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it is no terminal's, nothing is folded: each line begins with a version and its release."""
+    assert cli.main(["kernels", "list", "--all"]) == 0
+
+    words = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [found[:2] for found in words if "Debian" in found or "Debian," in found] == [
+        ["6.1.192", "6.1.0-56-cloud-amd64"],
+        ["6.12.96", "6.12.96+deb13-cloud-amd64"],
+        ["6.12.117", "6.12.117+deb12-cloud-amd64"],
+        ["6.12.117", "6.12.117+deb13-cloud-amd64"],
+        ["7.1.13", "7.1.13+deb13-cloud-amd64"],
+        ["7.3.4", "7.3.4+deb13-cloud-amd64"],
+    ]
