@@ -71,7 +71,8 @@ mount_namespaces(7) promise, as pure functions.
   `--hypothesis-profile=soak` lets it go on for 100,000 programs.
 
 A kernel's deviation is an entry of `experiments/known_differences.toml` and a switch of the model with the
-same id: the search goes on behind it. The model itself is never weakened.
+same id: the search goes on behind it, also where the file does not know it of this build. Then the experiment
+fails with every disagreement that was found. The model itself is never weakened.
 
 | described as | situation | experiment |
 |---|---|---|

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from random import Random
+from typing import NamedTuple
 
 from hypothesis import Phase, find, settings
 from hypothesis.errors import NoSuchExample
@@ -40,6 +41,14 @@ WITNESSES: dict[str, list[Operation]] = {
     TWO_COVERS: parse("make-shared /; unshare-user; ns1: mount t1 /a; bind /a /; rbind / /"),
 }
 """For each known difference of the model the shortest program that shows it."""
+
+
+class Found(NamedTuple):
+    """A disagreement, and which difference from the documents explains it."""
+
+    disagreement: Disagreement
+    difference: str
+    """The difference's id; empty where the model has none that explains it."""
 
 
 class Search:
@@ -128,6 +137,29 @@ class Search:
         """Each cell of the rules' tables, and how often a step has reached it."""
         return [(cell, self.cells[cell]) for cell in cells.ALL]
 
+    def run_on(self, examples: int, seed: int | None = None) -> Iterator[Found]:
+        """All disagreements that are found, each behind the one before it.
+
+        The search goes on where a difference that the model can have explains what was found; so the last
+        one may be one that nothing explains.
+
+        Raises:
+            LabError: the worker broke; what it ran tells nothing.
+        """
+        while disagreement := self.run(examples, seed):
+            found = Found(disagreement, self._explanation(disagreement))
+            yield found
+            if not found.difference:
+                return
+            self._known = {*self._known, found.difference}
+
+    def _explanation(self, found: Disagreement) -> str:
+        """The difference with which the model has it as the kernel has; empty where none explains it."""
+        operations = [step.operation for step in found.steps]
+        others = WITNESSES.keys() - self._known
+        agree = (it for it in sorted(others) if not self.check(replay(operations, {*self._known, it})))
+        return next(agree, "")
+
 
 def runnable(operations: Iterable[Operation]) -> list[Operation]:
     """A program without operations in namespaces that are not there."""
@@ -144,10 +176,12 @@ def runnable(operations: Iterable[Operation]) -> list[Operation]:
 
 
 def simplified(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
-    """Programs that are simpler: without a step, or with one that says less; the last steps first."""
+    """Programs that are simpler: without a step, with fewer actors, or with a step that says less."""
     for number in reversed(range(len(operations))):
         if shorter := runnable([*operations[:number], *operations[number + 1 :]]):
             yield shorter
+    for actor in sorted({operation.actor for operation in operations} - {0}):
+        yield runnable(it._replace(actor=0) if it.actor == actor else it for it in operations)
     for number, operation in enumerate(operations):
         for plainer in _plainer(operation):
             yield runnable([*operations[:number], plainer, *operations[number + 1 :]])
@@ -164,7 +198,9 @@ def _plainer(operation: Operation) -> Iterator[Operation]:
     if actor:
         yield operation._replace(actor=0)
     for path in ("/", "/a", "/b"):
-        if target not in ("/", "/a", path) and not (path == "/" and kind in ("mount", "umount", "umount-l")):
+        if target not in ("", "/", "/a", path) and not (
+            path == "/" and kind in ("mount", "umount", "umount-l")
+        ):
             yield operation._replace(target=path)
         if (
             source.startswith("/")
