@@ -18,6 +18,7 @@ from harness.search import on_host
 from harness.search.hold import Search, deviations
 from harness.search.kernel import Kernel
 from harness.search.script import script, told
+from harness.search.trees import parted
 from harness.worker import Worker
 
 PROGRAMS = 15
@@ -47,6 +48,7 @@ def test_kernel_agrees_with_the_model(
     notebook.table(title, ("cell", "times"), reached)
     release = host.check_output("uname -r")
     for number, disagreement in enumerate(found, 1):
+        notebook.forest(parted(disagreement, release))
         notebook.script(f"propagation-{number}.sh", script(disagreement, release))
 
     assert not found, "\n".join(told(disagreement, release) for disagreement in found)

@@ -417,6 +417,5 @@ def test_situation_leaves_these_tables(kernel: Kernel, notebook: Notebook) -> No
 
 def _told(table: Table) -> Iterator[str]:
     for line in table:
-        shows = line.source if line.root == "/" else f"{line.source}[{line.root}]"
         if line.depth or line.tags:
-            yield " ".join((line.path, shows, *line.tags))
+            yield " ".join((line.text, *line.tags))

@@ -80,6 +80,34 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Branch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of a tree, such as a mount of a namespace."""
+
+    depth: int
+    """It lies on the last of the lines before it that is one less deep; 0 for what lies on nothing."""
+    text: str
+    tags: list[str] = []
+    """What else is to be seen of it, such as ``shared:1``: what has one number belongs together."""
+    differs: bool = False
+    """Whether another side has no such line."""
+
+
+class Tree(msgspec.Struct, frozen=True, kw_only=True):
+    """What one side has under a name, such as the mounts of a namespace."""
+
+    name: str
+    side: str
+    """Whose it is, or when: ``before``, ``kernel 6.18``, ``the model``."""
+    branches: list[Branch]
+
+
+class Forest(msgspec.Struct, frozen=True, kw_only=True):
+    """Trees that are to be seen side by side."""
+
+    title: str
+    trees: list[Tree]
+
+
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """One numbered observation of the document."""
 
@@ -157,6 +185,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     facts: dict[str, Value] = {}
     tables: list[Table] = []
     scripts: list[Script] = []
+    forests: list[Forest] = []
     known: list[Sighting] = []
     """Known differences of the kernel that explain all that deviated; empty where something else did."""
     started: str

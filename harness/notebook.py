@@ -6,12 +6,26 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
+from typing import Any
 
-from harness.evidence import SCRIPT_NAME, Cell, Observation, Process, Script, Side, Sighting, Table, Value
+import msgspec
+
+from harness.evidence import (
+    SCRIPT_NAME,
+    Cell,
+    Forest,
+    Observation,
+    Process,
+    Script,
+    Side,
+    Sighting,
+    Table,
+    Value,
+)
 
 
 class Notebook:
-    """Collects the observations, process trees, facts, tables and scripts of one experiment."""
+    """Collects the observations, process trees, facts, tables, scripts and trees of one experiment."""
 
     def __init__(self) -> None:
         """Start the experiment's clock."""
@@ -22,6 +36,7 @@ class Notebook:
         self.facts: dict[str, Value] = {}
         self.tables: list[Table] = []
         self.scripts: list[Script] = []
+        self.forests: list[Forest] = []
         self.known: list[Sighting] = []
 
     @property
@@ -96,6 +111,18 @@ class Notebook:
             if any(name == other.name for other in self.scripts):
                 raise ValueError(f"script {name!r} was written twice, with different text, in one experiment")
             self.scripts.append(script)
+
+    def forest(self, forest: Forest) -> None:
+        """Keep trees, which the report draws side by side."""
+        self.forests.append(msgspec.convert(_printable(msgspec.to_builtins(forest)), Forest))
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _printable(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_printable(part) for part in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def _cell(title: str, cell: Cell) -> Cell:

@@ -67,7 +67,8 @@ mount_namespaces(7) promise, as pure functions.
 - `experiments/test_propagation_tables.py`: every cell of every table, and the situations below, with the
   mount tables of both sides. LTP's fs_bind looks at directory listings in the same situations.
 - `experiments/test_propagation_search.py`: random programs in up to four namespaces, compared after every
-  step. What differs is made as short as it can be, and printed as a shell script that runs without nslab.
+  step. What differs is made as short as it can be, printed as a shell script that runs without nslab, and
+  drawn in the report: the trees of mounts before and after, with their peer groups.
   `--hypothesis-profile=soak` lets it go on for 100,000 programs.
 
 A kernel's deviation is an entry of `experiments/known_differences.toml` and a switch of the model with the

@@ -1,4 +1,4 @@
-"""Do tables and scripts of an experiment arrive whole: in the record, on the page, and as files to run?"""
+"""Does what an experiment leaves arrive whole: in the record, on the page, and as files to run?"""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from harness.report import page, render_run
 pytest_plugins = ["stand_ins"]
 
 ATTACHES = '''
+from harness.evidence import Forest, Tree
+
 def test_attaches(host, notebook):
-    """It leaves a table and a script."""
+    """It leaves a table, a script and trees."""
     notebook.table("Sizes", ["name", "bytes"], [["a", 1], ["b", 2.5]])
     notebook.script("show.sh", "#!/bin/sh\\necho shown\\n")
+    notebook.forest(Forest(title="Mounts", trees=[Tree(name="ns0", side="before", branches=[])]))
 '''
 
 
@@ -32,14 +35,16 @@ def page_with(*, rows: int = 1, lines: int = 1) -> str:
 
 
 @pytest.mark.parametrize("workers", ["-n0", "-n2"])
-def test_session_writes_tables_and_scripts(project: Project, workers: str) -> None:
-    """Both are in the run's file, and the script also lies beside it, where it can be run."""
+def test_session_writes_what_an_experiment_leaves(project: Project, workers: str) -> None:
+    """All is in the run's file, and the script also lies beside it, where it can be run."""
     project.experiment(ATTACHES)
     assert project.run(workers).status == 0
 
     (seen,) = project.runs()
     assert seen["records"][0]["tables"][0]["rows"] == [["a", 1], ["b", 2.5]]
     assert seen["records"][0]["scripts"] == [{"name": "show.sh", "text": "#!/bin/sh\necho shown\n"}]
+    trees = [{"name": "ns0", "side": "before", "branches": []}]
+    assert seen["records"][0]["forests"] == [{"title": "Mounts", "trees": trees}]
     (file,) = project.reports.glob("*/scripts/*")
     assert file.name == "e1-show.sh"
     assert subprocess.run([file], capture_output=True, check=True, timeout=60).stdout == b"shown\n"

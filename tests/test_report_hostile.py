@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.evidence import (
+    Branch,
     Claim,
+    Forest,
     HostDescription,
     KnownDifference,
     Observation,
@@ -20,6 +22,7 @@ from harness.evidence import (
     Script,
     Sighting,
     Table,
+    Tree,
 )
 from harness.report import RunHead, render_index, render_run
 from harness.report.text import plain, prose, visible
@@ -88,6 +91,7 @@ def hostile_run(text: str) -> Run:
         Observation(side=side, where=text, command=text, output=text, stderr=text, status=1, at=0, seconds=0)
         for side in ("inside", "outside")
     ]
+    branch = Branch(depth=10**9, text=text, tags=[text, "shared:0"], differs=True)
     records = [
         Record(
             test=text,
@@ -103,6 +107,7 @@ def hostile_run(text: str) -> Run:
             facts={text: text, "list": [text]},
             tables=[Table(title=text, columns=[text], rows=[[text], [1], [True], [None]])],
             scripts=[Script(name=text, text=text)],
+            forests=[Forest(title=text, trees=[Tree(name=text, side=text, branches=[branch, branch])])],
             known=[Sighting(id=text, name=text, value=text, words=text)] if outcome == "failed" else [],
             started=text,
             seconds=0,

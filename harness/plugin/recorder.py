@@ -83,6 +83,7 @@ def take_record(item: pytest.Item, phases: list[pytest.TestReport], notebook: No
         facts=notebook.facts,
         tables=notebook.tables,
         scripts=notebook.scripts,
+        forests=notebook.forests,
         known=notebook.known,
         started=notebook.started,
         seconds=round(notebook.clock, 3),

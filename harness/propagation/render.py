@@ -24,8 +24,12 @@ class Line(NamedTuple):
 
     def __str__(self) -> str:
         """The line as a person reads it."""
-        shows = self.source if self.root == "/" else f"{self.source}[{self.root}]"
-        return f"{'  ' * self.depth}{self.path} {shows} {' '.join(self.tags) or 'private'}"
+        return f"{'  ' * self.depth}{self.text} {' '.join(self.tags) or 'private'}"
+
+    @property
+    def text(self) -> str:
+        """Where the mount lies, and what of which file system it shows."""
+        return f"{self.path} {self.source if self.root == '/' else f'{self.source}[{self.root}]'}"
 
 
 Table = tuple[Line, ...]

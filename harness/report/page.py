@@ -15,6 +15,7 @@ from harness.known import stale
 from harness.report import chapters, moments, verdicts
 from harness.report.comparison import MOST_ROWS as MOST_COMPARED
 from harness.report.comparison import change, groups, named, reasons, shown_rows
+from harness.report.forest import drawn
 from harness.report.golang import go_and_port
 from harness.report.matrix import matrix
 from harness.report.met import met
@@ -123,6 +124,7 @@ def _templates() -> jinja2.Environment:
         cell=value_text,
         duration=moments.duration,
         facts=facts_text,
+        forest=drawn,
         moment=moments.moment,
         path=_path,
         picture=picture,
