@@ -70,6 +70,8 @@ mount_namespaces(7) promise, as pure functions.
   step. What differs is made as short as it can be, printed as a shell script that runs without nslab, and
   drawn in the report: the trees of mounts before and after, with their peer groups.
   `--hypothesis-profile=soak` lets it go on for 100,000 programs.
+- `experiments/test_propagation_regressions.py`: the shortest program of each difference that was found and is
+  understood, by name.
 
 A kernel's deviation is an entry of `experiments/known_differences.toml` and a switch of the model with the
 same id: the search goes on behind it, also where the file does not know it of this build. Then the experiment
