@@ -35,6 +35,31 @@ def test_waits(host, isolate):
 )
 
 
+IMPATIENT = """
+pytest_plugins = ["harness.plugin"]
+
+def pytest_keyboard_interrupt():
+    raise KeyboardInterrupt
+"""
+"""A project whose second interruption comes while pytest tells of the first."""
+
+INTERRUPTS = (
+    PASSES
+    + """
+
+def test_interrupts(host, request):
+    \"\"\"Somebody types Ctrl-C at the session, in whichever process this is.\"\"\"
+    import os, signal
+    os.kill(os.getppid() if hasattr(request.config, "workerinput") else os.getpid(), signal.SIGINT)
+    host.run("tail -f /dev/null")
+
+def test_never_begun(host):
+    \"\"\"It comes too late.\"\"\"
+    assert host.check_output("echo seen") == "seen"
+"""
+)
+
+
 class Session(NamedTuple):
     """A session on a terminal of its own that waits in its second experiment."""
 
@@ -132,3 +157,18 @@ def test_terminal_that_is_closed(session: Session) -> None:
     os.close(session.terminal)
 
     session.must_leave_nothing()
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+def test_second_interruption_while_the_first_is_told(project: Project, workers: str) -> None:
+    """An impatient person's run is incomplete, also where pytest's own end was cut short."""
+    project.experiment(INTERRUPTS)
+    (project.folder / "conftest.py").write_text(IMPATIENT)
+    ended = project.run(workers)
+
+    (run,) = project.runs()
+    assert ended.status != 0
+    assert [record["outcome"] for record in run["records"]][:1] == ["passed"]
+    assert run["finished"] is None
+    assert run["exit_status"] is None
+    assert "incomplete" in (project.reports / "index.html").read_text()

@@ -129,14 +129,26 @@ class Recorder:
         """Nothing is written before experiments were collected."""
         self._config, self._isolators = config, isolators
         self._writer: runs.RunWriter | None = None
+        self._whole = False
         self._started = now()
         self._reports = Path(config.getoption("--reports") or config.rootpath / "reports").absolute()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Begin the run, where this process runs the experiments itself."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Begin the run, where this process runs the experiments itself; learn whether it came to its end.
+
+        Not by the exit status: it is still 0 where a second Ctrl-C comes while pytest tells of the first.
+        """
         if not session.testsfailed or session.config.option.continue_on_collection_errors:
             self._begin([item.nodeid for item in session.items])
+        try:
+            result = yield
+        except session.Failed:
+            # As many failures as a person asked for, with -x: that is an end too.
+            self._whole = True
+            raise
+        self._whole = True
+        return result
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
@@ -239,13 +251,13 @@ class Recorder:
             report.nslab_broke = True  # type: ignore[attr-defined]
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
-        """Close the run, unless it was interrupted, and render it; the page's path comes last."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Close the run, unless something cut it short, and render it; the page's path comes last."""
         yield
         if not self._writer:
             return
         try:
-            if exitstatus != pytest.ExitCode.INTERRUPTED:
+            if self._whole:
                 self._conclude(session)
                 self._writer.finish(now(), int(session.exitstatus))
             page = publish.publish(self._writer.folder)
