@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 from harness import known, runs
@@ -19,7 +20,7 @@ GO = "go.html"
 
 
 def publish(folder: Path) -> Path:
-    """Render one run and the index over all runs beside it; runs without a page get theirs too.
+    """Render one run and the index over all runs beside it; this user's runs without a page get theirs too.
 
     Returns:
         The page of the run.
@@ -32,12 +33,12 @@ def publish(folder: Path) -> Path:
     heads = []
     for other in runs.folders(folder.parent):
         try:
-            head = run_head(runs.read(other / runs.FILE), f"{other.name}/{PAGE}")
-            if not (other / PAGE).exists():
-                # Somebody else's run, which this user can't write to, is listed all the same.
+            run = runs.read(other / runs.FILE)
+            if not (other / PAGE).exists() and _is_ours(other):
                 with contextlib.suppress(OSError):
                     render(other)
-            heads.append(head)
+            shown = PAGE if (other / PAGE).exists() else runs.FILE
+            heads.append(run_head(run, f"{other.name}/{shown}"))
         except runs.UnreadableRunError as problem:
             heads.append(RunHead(id=other.name, href=f"{other.name}/{runs.FILE}", problem=str(problem)))
     replace(folder.parent / PAGE, render_index(heads))
@@ -63,13 +64,20 @@ def render(folder: Path) -> Path:
     return folder / PAGE
 
 
+def _is_ours(folder: Path) -> bool:
+    """Whether nobody else can have put links into it: root writes to where those lead."""
+    return folder.lstat().st_uid == os.geteuid() and not folder.is_symlink()
+
+
 def replace(page: Path, content: str) -> None:
-    """Replace a file at once: a reader never sees half of one."""
-    half = page.with_name(f".{page.name}.{os.getpid()}")
+    """Replace a file at once: a reader never sees half of one, and no link that lies there is followed."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{page.name}.", dir=page.parent)
+    half = Path(name)
     try:
-        half.write_text(content, encoding="utf-8")
-        half.chmod(0o644)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+            os.fchmod(descriptor, 0o644)
         half.replace(page)
-    except OSError:
-        half.unlink(missing_ok=True)
+    except BaseException:
+        half.unlink()
         raise

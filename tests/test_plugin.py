@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from sessions import LIMIT, PASSES, ROOT, Project
 
+from harness.report.text import hidden
+
 pytest_plugins = ["stand_ins"]
 
 OUTCOMES = '''
@@ -242,6 +244,40 @@ def test_never_runs(host):
     )
     (run,) = project.runs()
     assert [(each["outcome"], run["finished"]) for each in run["records"]] == [("error", None)]
+
+
+HOSTILE = r'''
+import pytest
+from harness.errors import LabError
+
+ESCAPES = "printf '\\033]0;title\\007\\033[2J\\a\\r\\b\\302\\233'"
+
+def test_refuted(host):
+    """A host prints what a terminal obeys."""
+    assert host.run(ESCAPES).stdout == "expected"
+
+def test_refuted_by_status(host):
+    """It does so where a command fails."""
+    host.check_output(ESCAPES + "; exit 1")
+
+def test_broken(host):
+    """It does so where the lab breaks."""
+    raise LabError(f"saw {host.run(ESCAPES).stdout}")
+'''
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+def test_what_a_host_prints_does_not_act_on_the_terminal(project: Project, workers: str) -> None:
+    """Control characters are shown by name in all that is told of a failure; the run keeps them."""
+    project.experiment(HOSTILE)
+    ended = project.run(workers, "--color=no", "-rA")
+
+    assert "2 failed" in ended.output, ended.output
+    assert "1 error" in ended.output
+    assert "[ESC]]0;title[BEL]" in ended.output
+    assert not [char for char in ended.output if hidden(char)]
+    (run,) = project.runs()
+    assert all("\x1b]0;title" in record["observations"][0]["output"] for record in run["records"])
 
 
 def test_experiments_and_tests_are_one_checkout() -> None:

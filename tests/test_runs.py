@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sessions import PASSES, ROOT, Project
+from sessions import ORDINARY, PASSES, ROOT, Project
 
 from harness import claims, cli, publish, runs
 from harness.errors import LabError, UnmetNeedError
@@ -194,6 +194,30 @@ def test_modes_do_not_depend_on_the_umask(tmp_path: Path) -> None:
     found = [tmp_path / "reports", *(tmp_path / "reports").rglob("*")]
     assert len(found) == 5
     assert not [path for path in found if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)]
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root has files that another user can't write: run as root"
+)
+def test_links_that_another_user_has_planted(tmp_path: Path) -> None:
+    """Root renders no other user's run, and follows no link where it writes a page."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    victim.chmod(0o600)
+    reports = tmp_path / "reports"
+    theirs = RunWriter(reports, msgspec.structs.replace(run(), id="theirs")).folder
+    mine = RunWriter(reports, run()).folder
+    half = f".{publish.PAGE}.{os.getpid()}"
+    for planted in (reports / publish.PAGE, reports / half, theirs / half):
+        planted.symlink_to(victim)
+    os.chown(theirs, ORDINARY, ORDINARY)
+
+    publish.publish(mine)
+
+    assert (victim.read_text(), stat.S_IMODE(victim.stat().st_mode)) == ("precious", 0o600)
+    assert not (theirs / publish.PAGE).exists()
+    assert "theirs/run.json" in (reports / publish.PAGE).read_text()
+    assert (mine / publish.PAGE).is_file()
 
 
 def test_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Iterable
 
@@ -9,6 +10,7 @@ import pytest
 
 from harness import claims
 from harness.evidence import Claim, Observation
+from harness.report.text import plain
 
 _LATEST = 12
 """How many of the latest observations are shown; the run holds them all."""
@@ -28,7 +30,19 @@ def explain(report: pytest.TestReport, ids: Iterable[str], observations: list[Ob
         report.sections.append(("the claim", text))
     if observations:
         text = "\n".join(map(_as_typed, observations[-_LATEST:]))
-        report.sections.append(("what was done and seen last, in time", text))
+        report.sections.append(("what was done and seen last, in time", plain(text)))
+
+
+def make_visible(report: pytest.TestReport) -> None:
+    """Let nothing that a host printed act on the reader's terminal; whoever holds the old text keeps it."""
+    report.longrepr = copy.deepcopy(report.longrepr)
+    if isinstance(report.longrepr, str):
+        report.longrepr = plain(report.longrepr)
+    for traceback, crash, _ in getattr(report.longrepr, "chain", []):
+        for entry in traceback.reprentries:
+            entry.lines[:] = map(plain, entry.lines)
+        if crash:
+            crash.message = plain(crash.message)
 
 
 def _as_typed(seen: Observation) -> str:

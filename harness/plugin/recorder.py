@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import shlex
 from collections.abc import Collection, Generator, Iterable, Iterator
@@ -20,7 +21,7 @@ from harness.hosts.ssh import SshPlace
 from harness.isolators import find
 from harness.notebook import Notebook, now, printable
 from harness.plugin.conclusion import Conclusion
-from harness.plugin.explain import explain
+from harness.plugin.explain import explain, make_visible
 from harness.plugin.outcomes import broke
 from harness.plugin.places import host_in, places
 
@@ -51,9 +52,10 @@ class RecordTaker:
         """Attach the record to the report of the teardown, when all is known."""
         report = yield
         phases = item.stash.setdefault(_PHASES, [])
-        phases.append(report)
+        phases.append(copy.copy(report))
         if report.failed and NOTEBOOK in item.stash:
             explain(report, claims_of(item), item.stash[NOTEBOOK].observations)
+            make_visible(report)
         if call.when == "teardown" and NOTEBOOK in item.stash:
             record = take_record(item, phases, item.stash[NOTEBOOK])
             report.nslab_record = msgspec.to_builtins(record)  # type: ignore[attr-defined]

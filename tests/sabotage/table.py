@@ -35,8 +35,8 @@ that belongs to no claim of the document.
 One of them by hand:
 
 ```
-python -m pytest experiments/ -p tests.sabotage.plugin --isolator=no-newuts --reports=/tmp
-python -m pytest experiments/ -p tests.sabotage.plugin --isolator=python --stage=daemon-apart --reports=/tmp
+python -m pytest experiments/ -p tests.sabotage.plugin --isolator=no-newuts --reports=broken
+python -m pytest experiments/ -p tests.sabotage.plugin --isolator=python --stage=daemon-apart --reports=broken
 ```
 
 All of them happen on disposable stages: a hostname that is "also set outside" is the stage's.
