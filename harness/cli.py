@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 import msgspec
 
 from harness import __version__, comparing, publish, runs
+from harness.environment import search_path
 from harness.errors import LabError, UnmetNeedError
 from harness.evidence import Run
 from harness.kernels import command
@@ -24,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status: 2 where the input can't be used, told in one line.
     """
     options = _parser().parse_args(arguments)
+    os.environ["PATH"] = search_path()
     try:
         return int(options.run(options))
     except (runs.UnreadableRunError, UnmetNeedError, LabError) as problem:

@@ -23,7 +23,11 @@ def environment(**more: str) -> dict[str, str]:
     The messages of tools are in English (``LC_ALL=C``), the terminal is one that nobody decorates, and the
     directories of system tools are searched for ordinary users too.
     """
+    return {"PATH": search_path(), "HOME": "/", "LC_ALL": "C", "TERM": "dumb", TAG: SESSION, **more}
+
+
+def search_path() -> str:
+    """Where programs are looked for: as a person said, but nowhere that depends on where they stand."""
     given = os.environ.get("PATH", "").split(os.pathsep)
     path = [directory for directory in given if directory.startswith("/")]
-    path += [directory for directory in _SYSTEM_PATH if directory not in path]
-    return {"PATH": os.pathsep.join(path), "HOME": "/", "LC_ALL": "C", "TERM": "dumb", TAG: SESSION, **more}
+    return os.pathsep.join([*path, *(directory for directory in _SYSTEM_PATH if directory not in path)])

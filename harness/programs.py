@@ -1,4 +1,4 @@
-"""Long programs of this machine: run apart from the terminal, ended with all that they started."""
+"""Programs of this machine: long ones, ended with all that they started, and such that answer at once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from harness.hosts.base import readable
 
 _GRACE = 5.0
 """Seconds that a program has to remove what it has made elsewhere before it is killed."""
+
+AT_ONCE = 30.0
+"""Seconds for a program that only tells its version or writes a small file."""
 
 
 def run_apart(
@@ -50,6 +53,29 @@ def run_apart(
         if isinstance(error, subprocess.TimeoutExpired):
             raise LabError(f"{' '.join(command[:2])} did not end within {seconds:g} s") from None
         raise
+
+
+def ask(
+    command: Sequence[str | os.PathLike[str]],
+    *,
+    said: bytes = b"",
+    stdout: IO[bytes] | int = subprocess.PIPE,
+    cwd: Path | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program that answers at once; ``said`` is its input.
+
+    Raises:
+        LabError: it did not end within :data:`AT_ONCE`; tells what it printed.
+        OSError: it can't be started.
+    """
+    try:
+        return subprocess.run(
+            command, input=said, stdout=stdout, stderr=subprocess.PIPE, cwd=cwd, timeout=AT_ONCE, check=False
+        )
+    except subprocess.TimeoutExpired as expired:
+        printed = ((expired.stdout or b"") + (expired.stderr or b""))[-200:]
+        words = " ".join(str(word) for word in command[:2])
+        raise LabError(f"{words} did not answer within {AT_ONCE:g} s; it printed {printed!r}") from None
 
 
 @contextlib.contextmanager

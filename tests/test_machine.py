@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from sessions import LIMIT, Project, python
+from sessions import LIMIT, ROOT, Project, python
 
 from harness.hosts.base import readable
 from harness.hosts.stage import Stage
@@ -207,3 +207,38 @@ def test_guardian_that_is_killed(session: Session) -> None:
     os.kill(session.pid, signal.SIGINT)
 
     session.end()
+
+
+STARTS_GUARDIAN = """
+import os, sys
+from harness.errors import LabError
+from harness.hosts import machine
+os.chdir(sys.argv[1])
+machine.DEFAULT_WAIT = float(sys.argv[2])
+try:
+    machine._guardian()
+    print("ready")
+except LabError as error:
+    print(error)
+"""
+
+
+def test_guardian_runs_no_code_of_where_root_stands(machine: Stage, tmp_path: Path) -> None:
+    """A package of that name in the working directory is not the harness."""
+    (tmp_path / "harness").mkdir()
+    (tmp_path / "harness" / "__init__.py").touch()
+    (tmp_path / "harness" / "restore.py").write_text("print('planted', flush=True)")
+
+    assert python(machine.enter([]), STARTS_GUARDIAN, str(tmp_path), "60") == "ready\n"
+
+
+def test_guardian_that_never_says_that_it_is_ready(machine: Stage, tmp_path: Path) -> None:
+    """The wait for it is bounded, and it is ended."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import select, sys\nif '-m' in sys.orig_argv: select.select([], [], [])"
+    )
+    said = python(
+        machine.enter(["env", f"PYTHONPATH={ROOT}:{tmp_path}"]), STARTS_GUARDIAN, str(tmp_path), "0.5"
+    )
+
+    assert "did not say that it is ready within 0.5 s (exit status -9)" in said

@@ -137,6 +137,19 @@ def test_project_of_somebody_else(project: Project, as_root: None, tmp_path: Pat
     assert ended.status == 0, ended.output
 
 
+def test_programs_of_where_a_person_stands(project: Project) -> None:
+    """Relative directories in ``PATH`` are not searched: root runs nothing that lies about."""
+    project.experiment(PASSES)
+    for program in ("unshare", "nsenter", "setpriv", "sh", "go"):
+        (project.folder / program).write_text(f"#!/bin/sh\necho planted >{project.folder}/ran\n")
+        (project.folder / program).chmod(0o755)
+    environment = project.environment(PATH=f".::{os.environ['PATH']}")
+    ended = project.run("--isolator=unshare,go", environment=environment)
+
+    assert ended.status == 0, ended.output
+    assert not (project.folder / "ran").exists()
+
+
 def test_no_more_processes(project: Project) -> None:
     """Where no more processes can be started, a line says so."""
     project.experiment(PASSES)

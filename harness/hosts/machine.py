@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.environment import SESSION
 from harness.errors import LabError, UnmetNeedError
-from harness.hosts.base import DEFAULT_WAIT, LabHost, write_programs
+from harness.hosts.base import DEFAULT_WAIT, LabHost, readable, write_programs
 from harness.notebook import Notebook
 from harness.restore import put_back, set_propagation
 from harness.state import Machine, mark
@@ -76,6 +76,14 @@ class OnMachine(LabHost):
             raise LabError(f"this machine could not be put back: {'; '.join(left)}")
 
 
+_HOME = Path(__file__).parents[2]
+"""Where the harness lies, also in a checkout that nobody has installed."""
+
+
+def _given_paths() -> list[str]:
+    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path.startswith("/")]
+
+
 @functools.cache
 def _guardian() -> subprocess.Popen[bytes]:
     """The process that puts the machine back when this one has ended, in whatever way."""
@@ -84,8 +92,16 @@ def _guardian() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
+        # With -m, Python imports from where it is started first: not from where root happens to stand.
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_HOME), *_given_paths()])},
     )
     assert guardian.stdout is not None
-    if guardian.stdout.readline() != b"ready\n":
-        raise LabError("the guardian that puts the machine back did not start")
+    if not readable(guardian.stdout.fileno(), DEFAULT_WAIT) or guardian.stdout.readline() != b"ready\n":
+        guardian.kill()
+        status = guardian.wait()
+        raise LabError(
+            "the guardian that puts the machine back did not say that it is ready "
+            f"within {DEFAULT_WAIT:g} s (exit status {status})"
+        )
     return guardian

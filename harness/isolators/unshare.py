@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 from harness.errors import UnmetNeedError
 from harness.isolators.base import MACHINE, Progress, options, silent
 from harness.namespaces import Kind
+from harness.programs import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,9 +60,7 @@ def _installed_version() -> str:
     program = shutil.which("unshare")
     if program is None:
         raise UnmetNeedError(f"unshare isolator: no unshare in $PATH; {_REMEDY}")
-    command = [program, "--version"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    found = re.search(r"util-linux \S+", ran.stdout)
+    found = re.search(r"util-linux \S+", ask([program, "--version"]).stdout.decode(errors="replace"))
     if found is None:
         raise UnmetNeedError(f"unshare isolator: {program} is not util-linux's; {_REMEDY}")
     return found[0]

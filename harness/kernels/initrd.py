@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
 from harness.errors import LabError
+from harness.programs import ask
 
 _FILES = ("inittab", "rc")
 
@@ -45,13 +45,7 @@ def write(target: Path, *, busybox: Path, modules: Iterable[Path], key: bytes) -
 def _pack(tree: Path, target: Path, busybox: Path) -> None:
     names = "\n".join(str(path.relative_to(tree)) for path in sorted(tree.rglob("*")))
     with target.open("wb") as output:
-        done = subprocess.run(
-            [busybox, "cpio", "-o", "-H", "newc", "-R", "0:0"],
-            cwd=tree,
-            input=names.encode(),
-            stdout=output,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
+        pack = [str(busybox), "cpio", "-o", "-H", "newc", "-R", "0:0"]
+        done = ask(pack, said=names.encode(), stdout=output, cwd=tree)
     if done.returncode != 0:
         raise LabError(f"busybox cannot pack {target}: {done.stderr.decode(errors='backslashreplace')}")

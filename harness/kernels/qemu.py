@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.environment import DYING_WITH_US
 from harness.errors import UnmetNeedError
 from harness.kernels import cache
+from harness.programs import ask
 
 PROGRAM = "qemu-system-x86_64"
 MEGABYTES = 256
@@ -40,7 +41,7 @@ def version() -> str:
         raise UnmetNeedError(
             f"kernels are booted by {PROGRAM}, which is not in $PATH: install the package qemu-system-x86"
         )
-    said = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=False).stdout
+    said = ask([PROGRAM, "--version"]).stdout.decode(errors="replace")
     found = re.search(r"version (.*)", said)
     return found[1] if found else said.strip()
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 from harness.errors import UnmetNeedError
 from harness.kernels import cache
+from harness.programs import ask
 from harness.ssh.connection import Connection
 
 
@@ -26,11 +26,10 @@ def key() -> Path:
                 half = file.with_name("half")
                 half.unlink(missing_ok=True)
                 make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "nslab", "-f", str(half)]
-                done = subprocess.run(
-                    make, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-                )
+                done = ask(make)
                 if done.returncode != 0:
-                    raise UnmetNeedError(f"cannot make the key {half}: {' '.join(done.stderr.split())}")
+                    why = " ".join(done.stderr.decode(errors="replace").split())
+                    raise UnmetNeedError(f"cannot make the key {half}: {why}")
                 half.with_name("half.pub").replace(file.with_name("key.pub"))
                 half.replace(file)
     return file

@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 
 from harness import claims, hosts, isolators
+from harness.environment import search_path
 from harness.hosts.base import DEFAULT_WAIT
 from harness.hosts.place import HerePlace
 from harness.plugin import conclusion
@@ -85,6 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check what was asked for before anything runs; the controller records."""
     config.addinivalue_line("markers", "claim(id): the document's observation that the experiment tests")
     _forget_inherited_signals()
+    os.environ["PATH"] = search_path()
     names = isolator_names(config)
     for name in names:
         _must_be_isolator(name)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.environment import DYING_WITH_US
+from harness.errors import LabError
 from harness.hosts.base import readable
+from harness.programs import ask
 from harness.ssh.channel import Channel, ConnectionLostError
 
 _LINES = 3
@@ -139,12 +142,8 @@ class Connection:
             self._channel.close()
         if self._master.poll() is None:
             # Asked in its own words, it ends the connection properly: sshd sees it at once.
-            subprocess.run(
-                [*self._client(), "-O", "exit", _HOST],
-                capture_output=True,
-                check=False,
-                stdin=subprocess.DEVNULL,
-            )
+            with contextlib.suppress(LabError):
+                ask([*self._client(), "-O", "exit", _HOST])
         self._master.kill()
         self._master.wait()
         for stream in (self._master.stdout, self._master.stderr):
