@@ -17,9 +17,10 @@ from harness import facts
 from harness.errors import LabError
 from harness.hosts.stage import Stage
 from harness.notebook import Notebook
-from harness.probes import sandbox, syscalls
+from harness.probes import cgroup, sandbox, syscalls
 from harness.probes.children import held, identity, in_child
 from harness.probes.main import settled
+from harness.probes.mounts import workspace
 from harness.probes.registry import Probe, Unmeasured
 from harness.probes.syscalls import KINDS, NEWUTS, call, outcome, sethostname, unshare, word
 
@@ -165,6 +166,21 @@ def test_nothing_is_left_of_a_probe() -> None:
     processes = [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
 
     assert namespace not in {word(identity, "pid", process) for process in processes}
+
+
+def test_no_control_group_stays_where_one_can_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the user's control group is delegated, the group that the probe makes is gone at once."""
+
+    def delegated() -> None:
+        workspace()
+        Path("cgroup").mkdir()
+
+    def ask() -> list[object]:
+        return [cgroup.make_group_without_delegation(), [*map(str, Path("cgroup").iterdir())]]
+
+    monkeypatch.setattr(cgroup, "_hierarchy", delegated)
+
+    assert sandbox.measure(probe(ask), LIMIT) == {"value": ["ok", []]}
 
 
 def test_answers_that_differ_are_an_error() -> None:
