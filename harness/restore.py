@@ -28,6 +28,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _PATIENCE = 2.0
 """Seconds for killed processes to end."""
 
+_PIDFD_SEND_SIGNAL, _PIDFD_OPEN = 424, 434
+"""The same number on every architecture; by name only a Python since 3.9 knows them."""
+
 _MNT_DETACH = 0x2
 _IPC_RMID = 0
 _FLAGS = {"unbindable": 1 << 17, "private": 1 << 18, "slave": 1 << 19, "shared": 1 << 20}
@@ -64,10 +67,24 @@ def put_back(machine: Machine, before: State) -> list[str]:
 def _kill(machine: Machine, before: State) -> None:
     """End what the session started, until a look finds none: a process may have forked in between."""
     deadline = time.monotonic() + _PATIENCE
-    while (left := machine.state().processes - before.processes) and time.monotonic() < deadline:
+    while (left := {*machine.processes()} - before.processes) and time.monotonic() < deadline:
         for pid, _ in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            _kill_ours(machine, pid)
+
+
+def _kill_ours(machine: Machine, pid: int) -> None:
+    """Kill a process of the session's, and no other that has its PID by now (pidfd_open(2))."""
+    process = _libc.syscall(_PIDFD_OPEN, pid, 0)
+    if process < 0:
+        return
+    try:
+        if machine.is_ours(pid):
+            _libc.syscall(_PIDFD_SEND_SIGNAL, process, signal.SIGKILL, None, 0)
+    except OSError:
+        # It has ended, or somebody else has its PID.
+        return
+    finally:
+        os.close(process)
 
 
 def _unmount_new(machine: Machine, before: State) -> None:

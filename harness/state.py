@@ -98,7 +98,7 @@ class Machine:
             mounts=mounts,
             ipc=frozenset(self._ipc()),
             queues=frozenset(queues.names(mounts)),
-            processes=frozenset(self._processes()),
+            processes=frozenset(self.processes()),
             files=frozenset(_session_files(self.session)),
             held=frozenset(self._held()),
         )
@@ -141,13 +141,18 @@ class Machine:
     def _is_foreign(self, pid: int) -> bool:
         """Whether a living process that this session did not start has this PID."""
         try:
-            return not self._is_ours(pid)
+            return not self.is_ours(pid)
         except PermissionError:
             return True
         except OSError:
             return False
 
-    def _is_ours(self, pid: int) -> bool:
+    def is_ours(self, pid: int) -> bool:
+        """Whether the session started the process that now has this PID.
+
+        Raises:
+            OSError: it has ended, or this user may not know.
+        """
         return f"{TAG}={self.session}".encode() in self._environment(pid).split(b"\0")
 
     def _environment(self, pid: int) -> bytes:
@@ -165,12 +170,13 @@ class Machine:
         except OSError:
             return False
 
-    def _processes(self) -> Iterator[tuple[int, str]]:
+    def processes(self) -> Iterator[tuple[int, str]]:
+        """PID and name of each process that the session started and that still runs."""
         for name in os.listdir(self._proc):  # noqa: PTH208 - by descriptor, not by path
             if not name.isdigit():
                 continue
             try:
-                if self._is_ours(int(name)):
+                if self.is_ours(int(name)):
                     yield int(name), self._read(f"{name}/comm").strip()
             except OSError:
                 # It ended while it was looked at, or belongs to somebody else.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 
 import pytest
 from sessions import python
@@ -117,6 +118,29 @@ def test_change_is_named_and_put_back(stage: Stage, name: str) -> None:
 
     assert [line for line in told if re.search(sentence, line)], told
     assert not left
+
+
+LISTED = """
+import harness.restore
+machine = Machine("spoiler")
+before = machine.state()
+child = subprocess.Popen(["sh", "-c", "echo; exec tail -f /dev/null"], stdout=subprocess.PIPE,
+    env={{**os.environ, TAG: "{owner}"}})
+child.stdout.readline()
+lists = [[(child.pid, "tail")]]
+machine.processes = lambda: lists.pop() if lists else []
+harness.restore._kill(machine, before)
+child.terminate()
+print(child.wait(), lists)
+"""
+
+
+@pytest.mark.parametrize(("owner", "ended_by"), [("spoiler", "SIGKILL"), ("another", "SIGTERM")])
+def test_only_the_sessions_own_processes_are_killed(stage: Stage, owner: str, ended_by: str) -> None:
+    """A PID that was the session's in the list, but by now is another's process, gets no signal."""
+    told = python(stage.enter([]), PREAMBLE + LISTED.format(owner=owner))
+
+    assert told == f"{-signal.Signals[ended_by]} []\n"
 
 
 HELD = {
