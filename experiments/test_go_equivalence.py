@@ -2,7 +2,7 @@
 
 Rule (Go's syscall/exec_linux.go and os/exec, by version): one description, given to both, leads to the same
 world of what was started, or to the same error. hypothesis draws descriptions of any mix of fields; what is
-never drawn, and why, is told in ``harness/equivalence/strategies.py``. See docs/go.md.
+not compared, and why, is told in ``harness/equivalence/incomparable.py``. See docs/go.md.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 from hypothesis.errors import NoSuchExample
 
+from harness.equivalence import incomparable
 from harness.equivalence.pair import Pair, differences, script
 from harness.equivalence.search import COLUMNS, PER_EXAMPLE, Search
 from harness.equivalence.unshare import Both, wishes
@@ -41,6 +42,7 @@ def test_port_and_go_make_the_same_world(pair: Pair, golang: Isolator, notebook:
     found = search.find(PER_EXAMPLE * hypothesis.settings().max_examples)
 
     notebook.table(f"{search.tried} descriptions, {golang.version()} and the port", COLUMNS, search.rows())
+    notebook.table("known differences: what is not compared", incomparable.COLUMNS, incomparable.INCOMPARABLE)
     if found:
         notebook.script(f"{golang.name}-difference.sh", script(found.trial, pair.scratch, names))
     assert not found, (

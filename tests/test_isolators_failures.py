@@ -137,6 +137,19 @@ def test_clone_without_privilege_is_refused(installed: dict[str, Path], name: st
 
 
 @pytest.mark.parametrize("name", PAIR)
+def test_child_that_is_anothers_to_wait_for(installed: dict[str, Path], name: str, tmp_path: Path) -> None:
+    """With CLONE_PARENT the waiting program has no child: Go's text of waitid's error, and status 1."""
+    file = tmp_path / "description"
+    file.write_text('{"Path": "/bin/true", "SysProcAttr": {"Cloneflags": 32768}}')
+
+    seen = _anywhere(
+        ["sh", "-c", '"$0" --description "$1"; exit $?', f"{installed[name]}/isolate", str(file)], tmp_path
+    )
+
+    assert seen == Outcome(1, b"", b"DATE waitid: no child processes\n")
+
+
+@pytest.mark.parametrize("name", PAIR)
 def test_argument_list_that_grows_too_long(installed: dict[str, Path], name: str, tmp_path: Path) -> None:
     """E2BIG, which only the command's longer path brings about, is reported like any error of exec."""
     deep = tmp_path.joinpath(*["d" * 250] * 12)

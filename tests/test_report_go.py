@@ -8,7 +8,10 @@ import msgspec
 from test_report import in_order, record, run
 
 from harness import publish, runs
+from harness.equivalence.incomparable import COLUMNS, INCOMPARABLE
 from harness.evidence import Outcome, Record, Run, Table
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "go.md"
 
 
 def about_go(host: str, outcome: Outcome = "passed", *, test: str = "calls", seen: str = "equal") -> Record:
@@ -57,3 +60,10 @@ def test_rows_of_one_table_are_joined(tmp_path: Path) -> None:
     assert go.count("System calls") == 2, "the table's heading, and its name for screen readers"
     assert in_order(go, "<td>old</td>", "a &lt;root&gt;", "equal", "<td>new</td>", "different")
     assert "<root>" not in go
+
+
+def test_what_is_not_compared_stands_in_the_documentation() -> None:
+    """docs/go.md has the table of the report's page, row by row."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+
+    assert in_order(text, *(f"| {' | '.join(row)} |" for row in (COLUMNS, *INCOMPARABLE)))

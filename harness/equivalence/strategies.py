@@ -1,7 +1,7 @@
 """Draws trials: a description of any mix of fields, legal and illegal, and what the isolator itself is in.
 
 A trial has few fields, so that most are legal as a whole and a difference shrinks to the fields that make it.
-What no trial may ask for, since it would tell nothing: see ``UNDRAWN``.
+What no trial may ask for, since it would tell nothing: see ``incomparable.py``.
 """
 
 from __future__ import annotations
@@ -13,17 +13,6 @@ from hypothesis import strategies as st
 
 from harness.equivalence.starter import CGROUP, FILE, PIPE, TERMINAL
 from harness.probes.syscalls import FS, KINDS, NEWUSER, SYSVSEM
-
-UNDRAWN = """\
-- Maps without a new user namespace: Go's parent waits for the child's execve (CLONE_VFORK), the child for the
-  parent's maps, for ever. The port refuses: "id maps without a new user namespace".
-- An empty map (`[]`) with CLONE_NEWUSER in Unshareflags: Go's child takes the address of its first byte and
-  crashes ("stack growth after fork"). The port gets EINVAL from the kernel. With Cloneflags, where the parent
-  writes the map, both do.
-- Ambient capabilities from 64 on: in older Go the child leaves an array's bounds (1.24 does, 1.27 does not).
-- Clone flags that take the child out of its parent's hands (CLONE_PARENT, CLONE_THREAD) or share descriptors
-  and signal handlers with it (CLONE_FILES, CLONE_SIGHAND): Go's runtime does not survive them.
-- `Ptrace`: it needs a tracer."""
 
 _IO, _UNTRACED = 0x80000000, 0x800000
 _CLOSED = 99

@@ -76,7 +76,7 @@ class UsageError(Exception):
 
 
 class StartError(Exception):
-    """The command could not be started; the text is that of Go's error."""
+    """The command could not be started, or not be waited for; the text is that of Go's error."""
 
 
 def main() -> "NoReturn":
@@ -191,8 +191,15 @@ def run_described(arguments: "list[bytes]") -> int:
 
 
 def status_of(pid: int) -> int:
-    """Wait for a child; its exit status as a shell counts it."""
-    status = os.waitpid(pid, 0)[1]
+    """Wait for a child; its exit status as a shell counts it.
+
+    Raises:
+        StartError: it is another process's child (``CLONE_PARENT``).
+    """
+    try:
+        status = os.waitpid(pid, 0)[1]
+    except ChildProcessError as error:
+        raise StartError(f"waitid: {go_error(error.errno or 0)}") from None
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
