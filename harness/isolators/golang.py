@@ -21,7 +21,7 @@ class Golang:
     takes_descriptions = True
 
     def __init__(self, wish: str = "") -> None:
-        """``wish`` is a version such as 1.23 or 1.23.9, taken from PyPI; empty: whatever is there."""
+        """``wish`` is a version such as 1.23 or 1.23.9, from here or from PyPI; empty: whatever is there."""
         self.name = f"go-{wish}" if wish else "go"
         self._wish = wish
         self._version = ""
