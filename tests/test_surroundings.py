@@ -150,16 +150,54 @@ def test_programs_of_where_a_person_stands(project: Project) -> None:
     assert not (project.folder / "ran").exists()
 
 
-def test_no_more_processes(project: Project) -> None:
-    """Where no more processes can be started, a line says so."""
+@pytest.mark.parametrize("limit", [1, 6, 30])
+def test_no_more_processes(project: Project, limit: int) -> None:
+    """Where too few processes can be started, a line says so before anything is tried."""
     project.experiment(PASSES)
     if os.geteuid() == 0:
         project.give_away()
-    ended = project.run("--isolator=unshare", prefix=[*ordinary(), "prlimit", "--nproc=1"])
+    ended = project.run("--isolator=unshare", prefix=[*ordinary(), "prlimit", f"--nproc={limit}"])
 
     assert ended.status == 4, ended.output
     assert "Traceback" not in ended.output
-    assert "Resource temporarily unavailable" in ended.output
+    assert "Resource temporarily unavailable; raise the limit (ulimit -u" in ended.output
+
+
+EXHAUSTED = """
+import resource
+import pytest
+
+def limit(soft):
+    resource.setrlimit(resource.RLIMIT_NPROC, (soft, resource.getrlimit(resource.RLIMIT_NPROC)[1]))
+
+@pytest.fixture(autouse=True)
+def room():
+    \"\"\"Each experiment begins with room.\"\"\"
+    limit(resource.getrlimit(resource.RLIMIT_NPROC)[1])
+
+def test_exhausted(host):
+    \"\"\"What an experiment sees where nothing can be started refutes nothing.\"\"\"
+    seen = host.run("echo seen").stdout
+    limit(0)
+    assert seen == "expected"
+
+def test_refuted(host):
+    \"\"\"Control: where there is room a refuted claim is one.\"\"\"
+    assert host.run("echo seen").stdout == "expected"
+"""
+
+
+def test_processes_that_run_out_in_the_middle(project: Project) -> None:
+    """A claim is not refuted where the machine refuses processes: that is an error, which names the limit."""
+    project.experiment(EXHAUSTED)
+    if os.geteuid() == 0:
+        project.give_away()
+    ended = project.run("--isolator=unshare", prefix=ordinary())
+
+    assert ended.status == 1, ended.output
+    assert "1 failed, 1 error" in ended.output
+    assert "an experiment needs room for 32 processes, number 1 cannot be started" in ended.output
+    assert [record["outcome"] for record in project.runs()[0]["records"]] == ["error", "failed"]
 
 
 def test_no_more_terminals(project: Project) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Generator
 
 import pytest
 
-from harness.errors import HostLacksError, LabError
+from harness.errors import HostLacksError, LabError, UnmetNeedError
+from harness.room import must_have_room
 
 
 @pytest.hookimpl(wrapper=True)
@@ -23,7 +24,18 @@ def pytest_runtest_makereport(
         report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {call.excinfo.value}")
     if call.when == "call" and call.excinfo is not None and is_lab_error(call.excinfo.value):
         report.nslab_broke = True  # type: ignore[attr-defined]  # xdist carries such attributes along
+    elif call.when == "call" and report.failed and "host" in getattr(item, "fixturenames", ()):
+        _doubt(report)
     return report
+
+
+def _doubt(report: pytest.TestReport) -> None:
+    """Make a refuted claim an error where the machine refuses processes: what was seen may come of that."""
+    try:
+        must_have_room()
+    except UnmetNeedError as error:
+        report.nslab_broke = True  # type: ignore[attr-defined]
+        report.longrepr = f"{error}\n\nwhat came of it:\n{report.longreprtext}"
 
 
 def is_lab_error(error: BaseException) -> bool:

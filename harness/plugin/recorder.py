@@ -24,6 +24,7 @@ from harness.plugin.conclusion import Conclusion
 from harness.plugin.explain import explain, make_visible
 from harness.plugin.outcomes import broke
 from harness.plugin.places import host_in, places
+from harness.room import must_have_room
 
 _AT_ONCE = 32
 """Machines that are connected to at once."""
@@ -162,6 +163,7 @@ class Recorder:
         if self._writer or self._config.option.collectonly or not any(map(is_experiment, ids)):
             return
         try:
+            must_have_room()
             versions = {name: self._prepare(name) for name in self._isolators}
             found = [*self._describe(places(self._config).values())]
             self._open(found, versions)
