@@ -53,7 +53,7 @@ class Shell:
 
     Its prompt carries a random word and the last exit status: ``PS1`` reaches every shell through the
     environment, and a shell expands the ``$?`` in it only when it prompts, so that neither a command's
-    text nor ``echo "$PS1"`` can look like a prompt.
+    text nor ``echo "$PS1"`` can look like a prompt. A program that takes ``PS1`` apart can forge one.
     """
 
     def __init__(self, host: LabHost, argv: Sequence[str], where: str) -> None:

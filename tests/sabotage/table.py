@@ -59,6 +59,9 @@ _LIMITS = """
   name, an object, a process.
 - **An isolator that knows the experiments.** It could behave for each command line as the experiment
   expects. Hypothesis' values make that harder for names, sizes and depths, not impossible.
+- **A program inside that forges the prompt.** The prompt's random word stands in `PS1`, in the environment,
+  so that each shell inside has it. A program that reads it there and prints a prompt answers in its shell's
+  name.
 - **What lasts shorter than a look.** A mount that came out and was gone again before the host was asked is
   not seen. Namespaces are compared by number only while both exist: the kernel gives a dropped one's number
   away again.
