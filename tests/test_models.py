@@ -36,6 +36,18 @@ ANSWERS: Mapping[str, Mapping[str, list[object]]] = {
             "dead",
         ],
         "attached memory is shared across namespaces": [0, "ok", "ok", "ok", "ok"],
+        "attached memory outlives the namespace that it was made in": [
+            0,
+            "ok",
+            "ok",
+            "ok",
+            "ok",
+            "ok",
+            "ok",
+            "ENOENT",
+            "ok",
+            "dead",
+        ],
         "a namespace outlives its members where it is kept open": [
             "ok",
             "ok",
@@ -57,6 +69,16 @@ ANSWERS: Mapping[str, Mapping[str, list[object]]] = {
         "a map is written once, and not from afar": ["ok", "ok", "ok", "EPERM", "ok", "EPERM"],
         "a range outside is within one line of the parent's map": ["ok", "ok", "ok", "EPERM", "ok"],
         "root without capabilities cannot hand on root": ["ok", "ok", "EPERM"],
+        "a map is written by whom the files of the process obey": ["ok", "ok", "ok", "EACCES", "ok", "ok"],
+        "below the deepest level no namespace is made": [
+            "ok",
+            "ok",
+            "ENOSPC",
+            "ENOSPC",
+            "ENOSPC",
+            "EPERM",
+            "ok",
+        ],
         "files belong to whom a map makes of their owners": [
             "ok",
             "ok",
@@ -94,6 +116,7 @@ def test_page_is_up_to_date() -> None:
 LAST_VIEW = [
     ("uts", "a name is set and seen by who joins", {"a: hostname": "red", "a: domain name": "start.example"}),
     ("ipc", "attached memory is shared across namespaces", {"a: memory": 2, "a: segments": []}),
+    ("ipc", "attached memory outlives the namespace that it was made in", {"b: memory": 1}),
     ("pid", "a subreaper adopts, and its children do not", {"d: its parent": "a"}),
     (
         "pid",

@@ -2,26 +2,54 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Any
 
 from harness.crew.actor import Actor, Verb, letters
-from harness.probes.children import read, write
+from harness.probes.children import map_root, read, write
 from harness.probes.credentials import drop_capabilities
-from harness.probes.syscalls import KINDS, mount
+from harness.probes.syscalls import KINDS, mount, unshare
 
 NEW, NAMESPACES = "user", (("user",),)
 LETTERS, FIRST = True, 0
 
 _FOLDER = "/tmp"
+_DEEPER_THAN_ANY = 100
 
 
 def prepare() -> dict[str, Any]:
-    """Make a folder for everybody's files; tell which IDs there are in this namespace."""
+    """Make a folder for everybody's files; tell which IDs there are here, and how many levels fit below."""
     mount("files", _FOLDER, "tmpfs", 0, "mode=0777")
     os.umask(0)
     ids = [[*map(int, line.split())] for line in read("/proc/self/uid_map").splitlines()]
-    return {"ids": [[first, count] for first, _, count in ids]}
+    return {"ids": [[first, count] for first, _, count in ids], "room": _room()}
+
+
+def _room() -> int:
+    """How many levels of user namespaces fit below this one; tried in a child, which the kernel reaps."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        try:
+            os.write(writing, bytes([_levels()]))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as told:
+        return told.read()[0]
+
+
+def _levels() -> int:
+    """Go down as far as the kernel lets one; how many levels that were."""
+    for level in range(_DEEPER_THAN_ANY):
+        try:
+            unshare(KINDS["user"])
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            return level
+        map_root()
+    return _DEEPER_THAN_ANY
 
 
 def fresh() -> None:
@@ -42,6 +70,14 @@ def _map(actor: Actor, argument: Any, file: int | None) -> None:
     write(f"/proc/{pid}/uid_map", "".join("{} {} {}\n".format(*line) for line in lines))
 
 
+def _descend(actor: Actor, levels: Any, file: int | None) -> None:
+    for _ in range(levels):
+        own = os.getuid()
+        unshare(KINDS["user"])
+        actor.settle(KINDS["user"])
+        write("/proc/self/uid_map", f"0 {own} 1\n")
+
+
 def _setuid(actor: Actor, number: Any, file: int | None) -> None:
     os.setuid(number)
 
@@ -59,7 +95,14 @@ def _drop(actor: Actor, argument: Any, file: int | None) -> None:
     drop_capabilities()
 
 
-VERBS: dict[str, Verb] = {"map": _map, "setuid": _setuid, "create": _create, "chown": _chown, "drop": _drop}
+VERBS: dict[str, Verb] = {
+    "map": _map,
+    "descend": _descend,
+    "setuid": _setuid,
+    "create": _create,
+    "chown": _chown,
+    "drop": _drop,
+}
 
 
 def look(actor: Actor, living: Any) -> dict[str, Any]:

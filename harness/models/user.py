@@ -18,6 +18,8 @@ OVERFLOW = 65534
 """What is shown for an ID that has none in the viewer's namespace: ``/proc/sys/kernel/overflowuid``."""
 NONE = 4294967295
 """What a map shows for an ID outside that the reader's namespace does not have: -1 in 32 bits."""
+DEEPEST = 33
+"""Namespaces below the initial one. The manual allows 32: 33-nested-user-namespaces is a known difference."""
 
 Extent = tuple[int, int, int]
 """A line of a map: the first ID inside, the first outside, and how many."""
@@ -40,12 +42,13 @@ FILES = ("one", "two")
 
 @dataclass(frozen=True)
 class Space:
-    """A user namespace: its parent, the ID that made it, its map."""
+    """A user namespace: its parent, the ID that made it, its map, how deep it is."""
 
     parent: int | None
     owner: int
     map: tuple[Extent, ...] = ()
     made_by_capable: bool = True
+    level: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,14 @@ VERBS = (
     *["chown"] * 2,
     *["create"] * 2,
     *["clone", "unshare", "setns"] * 2,
-    *["fork", "exit", "drop"],
+    *["fork", "exit", "drop", "descend"],
 )
 
 
-def start(ids: Sequence[Sequence[int]] = ((0, 2**32 - 1),)) -> State:
-    """One actor, root, in a namespace that has these IDs: the first ones and how many."""
-    return State({0: Actor(0)}, (Space(None, 0, tuple((first, first, count) for first, count in ids)),))
+def start(ids: Sequence[Sequence[int]] = ((0, 2**32 - 1),), room: int = DEEPEST) -> State:
+    """One actor, root, in a namespace with these IDs, first ones and how many, and so many levels of room."""
+    own = tuple((first, first, count) for first, count in ids)
+    return State({0: Actor(0)}, (Space(None, 0, own, level=DEEPEST - room),))
 
 
 def choices(state: State, actor: int, verb: str) -> list[Act]:
@@ -89,6 +93,7 @@ def choices(state: State, actor: int, verb: str) -> list[Act]:
     own = state.spaces[state.actors[actor].user].map
     ids = [number for number in IDS if outward(own, number) is not None] + [7]
     room = state.born < MOST
+    left = DEEPEST - state.spaces[state.actors[actor].user].level
     arguments: Mapping[str, Iterable[object]] = {
         "map": [(other, lines) for lines in MAPS for other in (*unmapped, actor)],
         "setuid": ids,
@@ -97,6 +102,7 @@ def choices(state: State, actor: int, verb: str) -> list[Act]:
         "fork": (state.born,) * room,
         "clone": ((state.born, "user"),) * room,
         "unshare": ("user",),
+        "descend": (*[2] * 8, left, left + 1),
         "setns": (*others, actor),
     }
     return [Act(verb, actor, argument) for argument in arguments.get(verb, (None,))]
@@ -171,12 +177,14 @@ def capable(state: State, me: Actor, over: int) -> bool:
     return space == me.user and me.capabilities
 
 
-@rule(OK, "EPERM")
+@rule(OK, "EPERM", "ENOSPC")
 def may_make(state: State, me: Actor) -> str:
-    """Who has no ID in its own namespace may not make another one.
+    """Who has no ID in its own namespace may not make another one, and so many levels are nested at most.
 
-    Source: user_namespaces(7), Creating new namespaces; clone(2), ERRORS.
+    Source: user_namespaces(7), Nested namespaces; clone(2), ERRORS; kernel/user_namespace.c, create_user_ns.
     """
+    if state.spaces[me.user].level == DEEPEST:
+        return "ENOSPC"
     return OK if from_first(state, me.user, me.uid) is not None else "EPERM"
 
 
@@ -342,8 +350,8 @@ def step(state: State, act: Act) -> tuple[State, str]:
     me, argument = state.actors[act.actor], act.argument
     if act.verb in ("fork", "clone", "unshare"):
         return _bear(state, act, me)
-    if act.verb == "map":
-        return _map(state, me, *argument)
+    if act.verb in ("map", "descend"):
+        return _map(state, me, *argument) if act.verb == "map" else _descend(state, act.actor, argument)
     if act.verb == "drop":
         return _with(state, act.actor, replace(me, capabilities=False)), OK
     if act.verb == "create":
@@ -376,11 +384,27 @@ def _bear(state: State, act: Act, me: Actor) -> tuple[State, str]:
     if answer != OK:
         return state, answer
     new = after_make(me, len(state.spaces))
-    space = Space(me.user, me.uid, made_by_capable=me.capabilities)
+    level = state.spaces[me.user].level + 1
+    space = Space(me.user, me.uid, made_by_capable=me.capabilities, level=level)
     state = replace(state, spaces=(*state.spaces, space))
     if act.verb == "unshare":
         return _with(state, act.actor, new), OK
     return replace(_with(state, act.argument[0], new), born=state.born + 1), OK
+
+
+def _descend(state: State, actor: int, levels: int) -> tuple[State, str]:
+    """Into a new namespace in which one's own ID is root's, and from there into the next, so many times."""
+    answer = OK
+    for _ in range(levels):
+        me = state.actors[actor]
+        own = from_first(state, me.user, me.uid)
+        state, answer = _bear(state, Act("unshare", actor, "user"), me)
+        if answer == OK:
+            assert own is not None
+            state, answer = _map(state, state.actors[actor], actor, ((0, own, 1),))
+        if answer != OK:
+            break
+    return state, answer
 
 
 def _map(state: State, me: Actor, other: int, lines: Sequence[Extent]) -> tuple[State, str]:
@@ -452,6 +476,7 @@ def tell(act: Act) -> str:
         return f"chown {argument[1]} {argument[0]}"
     return {
         "unshare": "unshare(CLONE_NEWUSER)",
+        "descend": f"unshare(CLONE_NEWUSER), {argument} times, each time with the own ID as 0 in uid_map",
         "setuid": f"setuid({argument})",
         "create": f"touch {argument}",
         "drop": "capset(no capabilities)",
