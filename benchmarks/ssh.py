@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.hosts.remote import Link
-from harness.hosts.ssh import SshStage
+from harness.hosts.ssh_stage import SshStage
 from harness.isolate import Isolate
 from harness.isolators import ISOLATORS
 from harness.notebook import Notebook

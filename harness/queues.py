@@ -68,4 +68,4 @@ def remove(queues: Iterable[str], mounts: Iterable[Mount]) -> None:
     with folder(mounts) as descriptor:
         for queue in queues if descriptor is not None else ():
             with contextlib.suppress(OSError):
-                os.unlink(queue.removeprefix("/"), dir_fd=descriptor)
+                os.unlink(queue[1:], dir_fd=descriptor)

@@ -1,9 +1,4 @@
-"""Put this machine back as it was: processes, mounts and their propagation, names, IPC objects, files.
-
-Run as ``python -m harness.restore SESSION`` this is the guardian of a session that acts on the machine
-itself: it reads the state, answers ``ready`` and puts everything back when its input ends, which happens
-however the session ends.
-"""
+"""Put this machine back as it was: processes, mounts and their propagation, names, IPC objects, files."""
 
 from __future__ import annotations
 
@@ -13,7 +8,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -155,25 +149,3 @@ def _remove(path: Path, now: State) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink()
-
-
-def guard(session: str) -> int:
-    """Wait for the end of the session, then put the machine back.
-
-    Returns:
-        The exit status: 1 if something could not be put back; standard error says what.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_IGN)
-    machine = Machine(session)
-    before = machine.state()
-    print("ready", flush=True)
-    sys.stdin.buffer.read()
-    left = put_back(machine, before)
-    for difference in left:
-        print(f"nslab: could not be put back: {difference}", file=sys.stderr)
-    return int(bool(left))
-
-
-if __name__ == "__main__":
-    sys.exit(guard(sys.argv[1]))

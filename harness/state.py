@@ -50,7 +50,7 @@ _IPC_COLUMNS = {"msg": "msqid", "sem": "semid", "shm": "shmid"}
 def listed_ipc(kind: str, text: str) -> list[tuple[Ipc, int | None]]:
     """The objects in a file of ``/proc/sysvipc``, with the PID of the creator where there is one to it."""
     lines = text.splitlines()
-    rows = [dict(zip(lines[0].split(), line.split(), strict=False)) for line in lines[1:]]
+    rows = [dict(zip(lines[0].split(), line.split())) for line in lines[1:]]
     return [
         (
             Ipc(kind, int(row[_IPC_COLUMNS[kind]]), int(row["key"])),
@@ -93,8 +93,8 @@ class Machine:
         """The state now."""
         mounts = self.mounts()
         return State(
-            hostname=self._read("sys/kernel/hostname").removesuffix("\n"),
-            domainname=self._read("sys/kernel/domainname").removesuffix("\n"),
+            hostname=self._read("sys/kernel/hostname")[:-1],
+            domainname=self._read("sys/kernel/domainname")[:-1],
             mounts=mounts,
             ipc=frozenset(self._ipc()),
             queues=frozenset(queues.names(mounts)),
@@ -247,7 +247,10 @@ def _mount_changes(before: tuple[Mount, ...], after: tuple[Mount, ...]) -> list[
 def _by_meaning(mounts: tuple[Mount, ...]) -> dict[Mount, Mount]:
     """The mounts by what they mean: a peer group is named by its first member, for its number may change."""
     first = {
-        tag.removeprefix("shared:"): mount.id for mount in sorted(mounts, reverse=True) for tag in mount.tags
+        tag.partition(":")[2]: mount.id
+        for mount in sorted(mounts, reverse=True)
+        for tag in mount.tags
+        if tag.startswith("shared:")
     }
     return {
         mount._replace(tags=tuple(_tag_by_meaning(tag, first) for tag in mount.tags)): mount

@@ -80,6 +80,24 @@ class Remote(NamedTuple):
         self.process.wait()
 
 
+def left_there(machine: Remote) -> str:
+    """What of the lab's there is on the machine: files, processes, its name, IPC objects, mounts."""
+    return machine.run(
+        "ls /tmp /dev/shm; for each in /proc/[0-9]*/environ; do grep -ls NSLAB_SESSION $each; done; "
+        "hostname; ipcs -q; grep -c . /proc/self/mountinfo"
+    )
+
+
+def await_same(machine: Remote, before: str) -> None:
+    """Wait until the machine is as before: its own shell waits for the last process of the lab to end."""
+    machine.run(
+        "for round in 1 2 3 4 5 6 7 8 9; do "
+        "  for each in $(grep -ls NSLAB_SESSION /proc/[0-9]*/environ) $(pgrep -f [n]slab-); do "
+        "    each=${each#/proc/}; tail --pid=${each%/environ} -f /dev/null; done; done"
+    )
+    assert left_there(machine) == before
+
+
 def needed() -> None:
     """Skip where there can be no such machine."""
     if SSHD is None:

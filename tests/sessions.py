@@ -37,6 +37,18 @@ def test_passes(host, isolate):
     assert isolate("uts").check_output("echo answer") == "answer"
 '''
 
+SPOILS = '''
+def test_spoils(host, isolate):
+    """Everything that a machine has is changed."""
+    host.check_output("hostname spoiled && domainname spoiled && ipcmk -Q && ipcmk -M 1 && ipcmk -S 1")
+    host.check_output("mount --make-private /dev/shm && mkdir %s/m", host.scratch)
+    host.check_output("mount -t mqueue q %s/m && touch %s/m/queue", host.scratch, host.scratch)
+    host.run("setsid tail -f /dev/null >/dev/null 2>&1 &")
+    isolate("mount").check_output("mount -t proc proc /proc")
+    assert host.run("ps -ef").rc != 0
+'''
+"""What only a machine to throw away is for."""
+
 
 class Ended(NamedTuple):
     """A session that has ended."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from remote import NAME, ORDINARY, Remote, remote
+from remote import NAME, ORDINARY, Remote, await_same, left_there, remote
 from sessions import LIMIT, PASSES, Ended, Project
 
 SEES = '''
@@ -93,14 +93,6 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
     """A machine that nobody breaks."""
     with remote(tmp_path_factory.mktemp("machine") / "it") as booted:
         yield booted
-
-
-def left_there(machine: Remote) -> str:
-    """What of the lab's there is on the machine: files, processes, its name, IPC objects, mounts."""
-    return machine.run(
-        "ls /tmp /dev/shm; for each in /proc/[0-9]*/environ; do grep -ls NSLAB_SESSION $each; done; "
-        "hostname; ipcs -q; grep -c . /proc/self/mountinfo"
-    )
 
 
 def outcomes(project: Project) -> dict[str, str]:
@@ -291,16 +283,6 @@ def test_interrupted_session(project: Project, machine: Remote, number: signal.S
     await_same(machine, before)
 
 
-def await_same(machine: Remote, before: str) -> None:
-    """Wait until the machine is as before: its own shell waits for the last process of the lab to end."""
-    machine.run(
-        "for round in 1 2 3 4 5 6 7 8 9; do "
-        "  for each in $(grep -ls NSLAB_SESSION /proc/[0-9]*/environ) $(pgrep -f [n]slab-); do "
-        "    each=${each#/proc/}; tail --pid=${each%/environ} -f /dev/null; done; done"
-    )
-    assert left_there(machine) == before
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -315,7 +297,7 @@ def await_same(machine: Remote, before: str) -> None:
         (["--hosts=ssh://x", "--ssh-identity-file=/none"], "--ssh-identity-file=/none does not exist"),
         (["--hosts=ssh://x", "--ssh-config=BAD"], "ssh refuses its options: "),
         (["--hosts=ansible://x", "--ansible-inventory=/none"], "--ansible-inventory=/none does not exist"),
-        (["--hosts=ssh://x", "--stage=machine"], "--stage=machine with --hosts"),
+        (["--hosts=ssh://x,local", "--stage=machine"], "--stage=machine with local among other hosts"),
     ],
 )
 def test_wrong_input(project: Project, options: list[str], message: str) -> None:

@@ -6,16 +6,16 @@ import functools
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness import guardian
 from harness.environment import SESSION
 from harness.errors import LabError, UnmetNeedError
 from harness.hosts.base import DEFAULT_WAIT, LabHost, readable, write_programs
 from harness.notebook import Notebook
-from harness.restore import put_back, set_propagation
-from harness.state import Machine, mark
+from harness.restore import put_back
+from harness.state import Machine
 
 
 class OnMachine(LabHost):
@@ -37,25 +37,14 @@ class OnMachine(LabHost):
                 "--stage=machine acts on the machine itself: run it as root, or leave it out"
             )
         super().__init__(notebook, wait)
-        _guardian()
+        _guardian(wait)
         self._machine = Machine()
         self._before = self._machine.state()
         try:
-            self._prepare()
+            self.scratch = guardian.prepare(self._machine, self._before)
         except BaseException:
             self.drop()
             raise
-
-    def _prepare(self) -> None:
-        folder = Path(tempfile.gettempdir(), mark(SESSION))
-        try:
-            folder.mkdir(mode=0o700)
-        except OSError as error:
-            raise LabError(f"cannot make the scratch folder {folder}: {error.strerror}") from error
-        self.scratch = str(folder)
-        for mount in self._before.mounts:
-            if "shared" not in mount.propagation:
-                set_propagation(self._machine, mount, "shared")
 
     def carry(self, folder: str, files: Mapping[str, bytes]) -> str:
         """Write the files into the scratch folder."""
@@ -85,10 +74,11 @@ def _given_paths() -> list[str]:
 
 
 @functools.cache
-def _guardian() -> subprocess.Popen[bytes]:
+def _guardian(wait: float) -> subprocess.Popen[bytes]:
     """The process that puts the machine back when this one has ended, in whatever way."""
-    guardian = subprocess.Popen(
-        [sys.executable, "-m", "harness.restore", SESSION],
+    started = subprocess.Popen(
+        [sys.executable, "-m", "harness.guardian", SESSION],
+        bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
@@ -96,12 +86,31 @@ def _guardian() -> subprocess.Popen[bytes]:
         cwd="/",
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_HOME), *_given_paths()])},
     )
-    assert guardian.stdout is not None
-    if not readable(guardian.stdout.fileno(), DEFAULT_WAIT) or guardian.stdout.readline() != b"ready\n":
-        guardian.kill()
-        status = guardian.wait()
-        raise LabError(
-            "the guardian that puts the machine back did not say that it is ready "
-            f"within {DEFAULT_WAIT:g} s (exit status {status})"
-        )
-    return guardian
+    try:
+        await_guarded(started, "this machine", wait)
+    except BaseException:
+        started.kill()
+        started.wait()
+        raise
+    return started
+
+
+def await_guarded(guarding: subprocess.Popen[bytes], where: str, wait: float) -> str:
+    """Wait until a guardian guards; the path of the folder that it made for scratch files, if it was asked.
+
+    Raises:
+        LabError: it did not start, or another session acts on the machine itself.
+    """
+    assert guarding.stdout is not None
+    said = ""
+    while readable(guarding.stdout.fileno(), wait):
+        said = guarding.stdout.readline().decode("utf-8", "surrogateescape").rstrip("\n")
+        word, _, folder = said.partition(" ")
+        if word == guardian.READY:
+            return folder
+        if said != guardian.TAKEN:
+            break
+    raise LabError(
+        f"the guardian that puts {where} back did not say that it is ready within {wait:g} s; "
+        f"it said: {said or 'nothing'}"
+    )

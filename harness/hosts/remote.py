@@ -39,7 +39,7 @@ _OPTIONS = {
 _PLAIN = [*("-a", "-x"), *(word for option in _OPTIONS.items() for word in ("-o", "=".join(option)))]
 """What of ssh's options is the lab's; whom to trust stays for the person's configuration to say."""
 
-_LOOKING = {
+LOOKING = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C",
 }
@@ -47,12 +47,12 @@ _LOOKING = {
 
 
 def _kill(session: str) -> str:
-    """A shell's lines that end what carries the mark of ``session``, on stages too."""
+    """A shell's lines that end what carries the mark of ``session``, on stages too; run in ``/proc``."""
     return f"""\
 for round in 1 2 3 4 5 6 7 8 9; do
     left=$({marked(session)}) || :
     [ "$left" ] || break
-    for each in $left; do each=${{each#/proc/}}; kill -9 "${{each%/environ}}"; done
+    for each in $left; do kill -9 "${{each%/environ}}"; done
 done 2>/dev/null
 """
 
@@ -71,6 +71,8 @@ done
 rm -f "$folder/try"
 [ "$folder" ] || exit
 trap '' HUP INT TERM PIPE
+# Where another /proc covers this one, it shows the processes of other numbers.
+cd /proc
 printf '%s\\n' "$folder"
 cat >/dev/null
 {_kill(session)}
@@ -128,7 +130,7 @@ class Link:
         self.target, self.wait = target, wait
         # Not the session's alone: two names may lead to one machine.
         self.session = f"{SESSION}-{secrets.token_hex(4)}"
-        self.variables = {**_LOOKING, "HOME": "/", TAG: self.session}
+        self.variables = {**LOOKING, "HOME": "/", TAG: self.session}
         """The environment of every program of the lab there."""
         self._sockets = folder
         self._more: list[Connection] = []
@@ -189,7 +191,7 @@ class Link:
             HostLostError: the machine is gone, or does not answer.
         """
         try:
-            done = self.connection.run(exports(_LOOKING) + shell_command, self.wait)
+            done = self.connection.run(exports(LOOKING) + shell_command, self.wait)
         except ConnectionLostError as error:
             raise self.gone(str(error)) from None
         except subprocess.TimeoutExpired as expired:
@@ -229,7 +231,7 @@ class Link:
         return There(int(answers[0]), answers[1], answers[2])
 
     def _keep(self) -> str:
-        self._keeper = self.start(exports(_LOOKING) + _keep(self.session))
+        self._keeper = self.start(exports(LOOKING) + _keep(self.session))
         assert self._keeper.stdout is not None
         assert self._keeper.stderr is not None
         if not readable(self._keeper.stdout.fileno(), self.wait):
@@ -287,7 +289,7 @@ class Link:
 
     def end_programs(self) -> None:
         """Kill there what carries the session's mark."""
-        self.run(_kill(self.session))
+        self.run(f"cd /proc; {_kill(self.session)}")
 
     def close(self) -> None:
         """Remove everything there and end the connection."""

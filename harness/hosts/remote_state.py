@@ -15,14 +15,15 @@ _KINDS = ("msg", "sem", "shm")
 
 
 def marked(session: str) -> str:
-    """A command that lists ``/proc/PID/environ`` of each process that carries the mark of ``session``."""
+    """A command that lists ``PID/environ``, in ``/proc``, of each process that carries the mark."""
     # As a variable of its own: sudo tells a command, and so this very text, in SUDO_COMMAND.
-    return f"grep -lsz '^{TAG}={session}' /proc/[0-9]*/environ"
+    return f"grep -lsz '^{TAG}={session}' [0-9]*/environ"
 
 
 def look(session: str) -> str:
     """A shell's lines that print each part of the state, with what carries the mark of ``session``."""
     return f"""\
+cd /proc
 next() {{ printf '\\n{SEPARATOR}\\n'; }}
 cat /proc/sys/kernel/hostname; next
 cat /proc/sys/kernel/domainname; next
@@ -34,7 +35,7 @@ find /sys/fs/cgroup -type d -name '{mark(session)}*'; next
 echo /proc/[0-9]*; next
 for each in $({marked(session)}); do
     each=${{each%/environ}}
-    read -r name <$each/comm && printf '%s %s\\n' "${{each#/proc/}}" "$name"
+    read -r name <$each/comm && printf '%s %s\\n' "$each" "$name"
 done; next
 """
 

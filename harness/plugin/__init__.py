@@ -15,7 +15,7 @@ from harness.environment import search_path
 from harness.hosts.base import DEFAULT_WAIT
 from harness.hosts.place import HerePlace
 from harness.plugin import conclusion
-from harness.plugin.places import Spreading, add_options, configure, in_order_of_hosts, places
+from harness.plugin.places import Spreading, acts_on_others, add_options, configure, in_order_of_hosts, places
 from harness.plugin.recorder import Recorder, RecordTaker, claims_of
 
 pytest_plugins = [
@@ -63,7 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--stage",
         choices=list(hosts.HOSTS),
         default="disposable",
-        help="where experiments act: on a disposable stage, or on this very machine (for throw-away VMs)",
+        help="where experiments act: on a disposable stage, or on the machine itself (for throw-away VMs)",
     )
     add_options(group)
     conclusion.add_options(group)
@@ -102,7 +102,8 @@ def pytest_configure(config: pytest.Config) -> None:
     conclusion.configure(config)
     config.pluginmanager.register(Spreading(), "nslab-spreading")
     config.pluginmanager.register(RecordTaker(), "nslab-record-taker")
-    if config.getoption("--stage") == "machine" and config.getoption("numprocesses", None):
+    itself = config.getoption("--stage") == "machine" and not acts_on_others(config)
+    if itself and config.getoption("numprocesses", None):
         raise pytest.UsageError("--stage=machine with -n: there is one machine; leave -n out")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(config, names), "nslab-recorder")

@@ -14,6 +14,9 @@ from harness.errors import LabError, UnmetNeedError
 from harness.hosts.guest import GuestPlace
 from harness.hosts.place import HerePlace, Place
 from harness.hosts.ssh import SshPlace
+from harness.hosts.ssh_host import SshHost
+from harness.hosts.ssh_machine import SshMachine
+from harness.hosts.ssh_stage import SshStage
 from harness.kernels import qemu
 from harness.kernels.choice import Choice, choose
 from harness.plugin.machines import Machines, asked_for, hand_over
@@ -25,6 +28,9 @@ _PLACES = pytest.StashKey[dict[str, Place]]()
 _MACHINES = pytest.StashKey[Machines]()
 _CHOICES = pytest.StashKey[list[Choice]]()
 _HANDED = "nslab_kernels"
+_NOT_THIS_ONE = (
+    "--stage=machine with local among other hosts: act on this machine itself in a session of its own"
+)
 
 
 def add_options(group: pytest.OptionGroup) -> None:
@@ -60,11 +66,13 @@ def configure(config: pytest.Config) -> None:
         choices = _chosen(config, guests) if guests else []
     except (UnmetNeedError, LabError) as error:
         raise pytest.UsageError(f"--kernels={config.getoption('--kernels')}: {error}") from error
-    _must_not_be_machine(config)
+    others = acts_on_others(config)
     machines = asked_for(config)
+    if others and any(target.name == LOCAL for target in machines.targets):
+        raise pytest.UsageError(_NOT_THIS_ONE)
     config.stash[_CHOICES], config.stash[_MACHINES] = choices, machines
     found: list[Place] = [GuestPlace(choice) for choice in choices]
-    found += _by_ssh(config, machines)
+    found += _by_ssh(config, machines, SshMachine if others else SshStage)
     if LOCAL in asked or any(target.name == LOCAL for target in machines.targets) or not found:
         found.append(HerePlace(hosts.HOSTS, config.getoption("--stage"), config.getoption("--wait")))
     config.stash[_PLACES] = {place.name: place for place in found}
@@ -72,19 +80,24 @@ def configure(config: pytest.Config) -> None:
         config.add_cleanup(place.close)
 
 
-def _must_not_be_machine(config: pytest.Config) -> None:
-    """Refuse to act on other machines themselves; before ssh, which refuses users without an account."""
-    others = {*(config.getoption("--hosts", None) or LOCAL).split(",")} - {LOCAL}
-    if others and config.getoption("--stage") == "machine":
-        raise pytest.UsageError(
-            "--stage=machine with --hosts: on other machines experiments act on a stage; leave one out"
-        )
+def acts_on_others(config: pytest.Config) -> bool:
+    """Whether experiments act on other machines themselves.
+
+    Raises:
+        UsageError: on this one too: who names others to throw away does not mean this one.
+    """
+    asked = [word.strip() for word in (config.getoption("--hosts", None) or "").split(",")]
+    if config.getoption("--stage") != "machine" or not any(asked):
+        return False
+    if LOCAL in asked or LOCAL in wishes(config):
+        raise pytest.UsageError(_NOT_THIS_ONE)
+    return True
 
 
-def _by_ssh(config: pytest.Config, machines: Machines) -> list[Place]:
+def _by_ssh(config: pytest.Config, machines: Machines, make: type[SshHost]) -> list[Place]:
     others = [target for target in machines.targets if target.name != LOCAL]
     folder, wait = Path(machines.folder), config.getoption("--wait")
-    return [SshPlace(target, folder, number, wait) for number, target in enumerate(others)]
+    return [SshPlace(target, folder, number, wait, make) for number, target in enumerate(others)]
 
 
 def _chosen(config: pytest.Config, guests: list[str]) -> list[Choice]:
@@ -93,7 +106,7 @@ def _chosen(config: pytest.Config, guests: list[str]) -> list[Choice]:
     if handed is not None:
         return msgspec.json.decode(handed, type=list[Choice])
     if config.getoption("--stage") == "machine":
-        raise UnmetNeedError("--stage=machine is for this machine alone; leave one of the two out")
+        raise UnmetNeedError("a guest is always acted on itself; leave --stage=machine out")
     qemu.version()
     return choose(guests, config.getoption("--modules"), _say_nothing)
 
@@ -139,12 +152,13 @@ class Spreading:
         from xdist.scheduler import LoadScopeScheduling
 
         names, workers = list(places(config)), len(config.getoption("tx") or ())
+        spare = workers > len(names) and config.getoption("--stage") != "machine"
 
         class ByHost(LoadScopeScheduling):
             """One worker for each host; for each host and file where there are workers to spare."""
 
             def _split_scope(self, nodeid: str) -> str:
-                return scope(nodeid, names, spare=workers > len(names))
+                return scope(nodeid, names, spare=spare)
 
         return ByHost(config, log)
 

@@ -146,6 +146,8 @@ class Connection:
                 ask([*self._client(), "-O", "exit", _HOST])
         self._master.kill()
         self._master.wait()
+        # One that was killed leaves its socket, beside which ssh makes no other.
+        self._socket.unlink(missing_ok=True)
         for stream in (self._master.stdout, self._master.stderr):
             if stream is not None:
                 stream.close()
