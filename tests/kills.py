@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import random
 import secrets
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,10 +41,29 @@ def test_shells(host, isolate, _):
 """
 
 
+ON_STAGE = " on the stage"
+"""Behind the name of a process that is in a PID namespace of the session's."""
+
+NOBODY = "nobody: the session had ended"
+
+AIMS: dict[str, Callable[[str], bool]] = {
+    "pytest": lambda name: name == "pytest",
+    "the stage": lambda name: name.endswith(ON_STAGE),
+    "anything": lambda _: True,
+}
+"""Whom kills are aimed at, in turn, to whether a process of that name is meant."""
+
+SESSIONS = [
+    [f"--isolator={isolator}", *workers] for isolator in ("python", "unshare") for workers in ([], ["-n2"])
+]
+"""Options of the sessions that are killed, in turn."""
+
+
 class Kill(NamedTuple):
     """One kill and what came of it."""
 
     victim: str
+    """The name of the process, or :data:`NOBODY`."""
     left: list[str]
     """What of the session was still there, or had changed on the machine."""
     refuted: list[str]
@@ -60,13 +80,24 @@ def started_by(token: str) -> dict[int, str]:
     return found
 
 
-def kill_one(project: Project, options: list[str], chance: random.Random) -> Kill:
+def look(machine: Machine) -> State:
+    """The machine now, with every session's control groups: one that was killed did not tell its mark."""
+    groups = (
+        f"{parent}/{group}"
+        for parent, inner, _ in os.walk("/sys/fs/cgroup")
+        for group in inner
+        if group.startswith("nslab-")
+    )
+    return machine.state()._replace(files=frozenset(groups))
+
+
+def kill_one(project: Project, options: list[str], aim: str, chance: random.Random) -> Kill:
     """Start a session, kill one of its processes at a random moment and see what is left."""
     token = f"/nslab-soak-{secrets.token_hex(8)}"
     scratch = Path(tempfile.mkdtemp(prefix="soak-"))
     environment = project.environment(PATH=f"{os.environ['PATH']}:{token}", TMPDIR=str(scratch))
     machine = Machine(token)
-    before = machine.state()
+    before = look(machine)
     session = subprocess.Popen(
         project.command("-v", *options),
         cwd=project.folder,
@@ -77,7 +108,7 @@ def kill_one(project: Project, options: list[str], chance: random.Random) -> Kil
     )
     if chance.random() > _EARLY:
         _await_first_test(session)
-    victim = _kill_after(session, chance.uniform(0, 0.5), token, chance)
+    victim = _kill_after(session, chance.uniform(0, 0.5), token, aim, chance)
     try:
         session.communicate(timeout=LIMIT)
     except subprocess.TimeoutExpired:
@@ -87,7 +118,7 @@ def kill_one(project: Project, options: list[str], chance: random.Random) -> Kil
     left = left_over(machine, before, token, scratch)
     machine.close()
     shutil.rmtree(scratch)
-    return Kill(victim, left, _refuted(project))
+    return Kill(victim, left, refuted(project))
 
 
 def _await_first_test(session: subprocess.Popen[bytes]) -> None:
@@ -96,23 +127,58 @@ def _await_first_test(session: subprocess.Popen[bytes]) -> None:
         continue
 
 
-def _kill_after(session: subprocess.Popen[bytes], seconds: float, token: str, chance: random.Random) -> str:
+def _kill_after(
+    session: subprocess.Popen[bytes], seconds: float, token: str, aim: str, chance: random.Random
+) -> str:
+    """Kill somebody after that time, or as soon as there is anybody to aim at; tell whom."""
     ended = os.pidfd_open(session.pid)
-    victims: list[tuple[int, str]] = []
     try:
-        while not victims:
-            if readable(ended, seconds):
-                return "nobody: the session had ended"
+        while not readable(ended, seconds):
+            victim = _choose(session.pid, token, aim, chance)
+            if victim is not None and _kill(victim.pid, token):
+                return victim.name
             # None are found while a process is between fork and exec, or on its way out.
-            victims, seconds = sorted(started_by(token).items()), 0.01
-        # By name first: of some there are many, and pytest lives longest.
-        name = chance.choice(sorted({name for _, name in victims}))
-        pid = chance.choice([pid for pid, other in victims if other == name])
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            seconds = 0.01
+        return NOBODY
     finally:
         os.close(ended)
-    return "pytest" if pid == session.pid else name
+
+
+class _Victim(NamedTuple):
+    pid: int
+    name: str
+
+
+def _choose(pytest: int, token: str, aim: str, chance: random.Random) -> _Victim | None:
+    """One of a session's processes, by name first: of some there are many, and pytest lives longest."""
+    found: dict[str, list[int]] = {}
+    for pid, comm in started_by(token).items():
+        name = "pytest" if pid == pytest else comm + ON_STAGE * _is_on_stage(pid)
+        if AIMS[aim](name):
+            found.setdefault(name, []).append(pid)
+    if not found:
+        return None
+    name = chance.choice(sorted(found))
+    return _Victim(chance.choice(found[name]), name)
+
+
+def _is_on_stage(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/ns/pid").readlink() != Path("/proc/self/ns/pid").readlink()
+    return False
+
+
+def _kill(pid: int, token: str) -> bool:
+    """Kill the session's process, and no other that has its PID by now; whether there was one."""
+    with contextlib.suppress(OSError):
+        process = os.pidfd_open(pid)
+        try:
+            if token.encode() in Path(f"/proc/{pid}/environ").read_bytes():
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+                return True
+        finally:
+            os.close(process)
+    return False
 
 
 @functools.cache
@@ -136,17 +202,19 @@ def _reap_one() -> float:
 def left_over(machine: Machine, before: State, token: str, scratch: Path) -> list[str]:
     """What is left of a session, once the time that it has to go is over."""
     deadline = time.monotonic() + WITHIN + reaping()
-    while (processes := started_by(token)) and time.monotonic() < deadline:
+    while (left := [*_left(machine, before, token, scratch)]) and time.monotonic() < deadline:
         continue
-    files = [str(path) for path in scratch.glob("nslab-*")]
-    return [
-        *(f"process {pid} ({name})" for pid, name in processes.items()),
-        *files,
-        *differences(before, machine.state()),
-    ]
+    return left
 
 
-def _refuted(project: Project) -> list[str]:
+def _left(machine: Machine, before: State, token: str, scratch: Path) -> Iterator[str]:
+    yield from (f"process {pid} ({name})" for pid, name in started_by(token).items())
+    yield from map(str, scratch.glob("nslab-*"))
+    yield from differences(before, look(machine))
+
+
+def refuted(project: Project) -> list[str]:
+    """The claims that the newest run tells to be refuted."""
     return [
         f"{each['test']}: {each['message']}\n{each['details']}"
         for run in project.runs()[-1:]
@@ -156,10 +224,17 @@ def _refuted(project: Project) -> list[str]:
 
 
 def kills(project: Project, count: int, seconds: float, seed: int) -> Iterator[Kill]:
-    """Kill up to so many sessions within that time; each second one has workers."""
+    """Kill so many sessions, up to that time; aims and options take turns, moments are random.
+
+    A session that had ended before is told too, and does not count.
+    """
     chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
     end = time.monotonic() + seconds
-    for number in range(count):
-        if time.monotonic() > end:
-            break
-        yield kill_one(project, ["-n2"] if number % 2 else [], chance)
+    turns = itertools.cycle(itertools.product(SESSIONS, AIMS))
+    options, aim = next(turns)
+    while count and time.monotonic() < end:
+        kill = kill_one(project, options, aim, chance)
+        if kill.victim != NOBODY:
+            options, aim = next(turns)
+            count -= 1
+        yield kill

@@ -23,7 +23,7 @@ from itertools import product
 from pathlib import Path
 from typing import NoReturn
 
-from kills import KILLED, kills
+from kills import KILLED, NOBODY, kills
 from repeats import Configuration, Repeats
 from sessions import ORDINARY, Project
 
@@ -76,7 +76,8 @@ def soak_kills(count: int, seconds: float, seed: int, folder: Path) -> bool:
                 print(f"  {kill.victim}: left {kill.left}, refuted {kill.refuted}", flush=True)
     finally:
         found = f"{bad} with something left or refuted"
-        print(f"{victims.total()} kills, {found}; victims: {dict(victims)}", flush=True)
+        late = f"; {missed} sessions had ended before" if (missed := victims.pop(NOBODY, 0)) else ""
+        print(f"{victims.total()} kills, {found}; victims: {dict(victims)}{late}", flush=True)
     return not bad
 
 

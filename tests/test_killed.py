@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kills import KILLED, kills
+from kills import KILLED, NOBODY, ON_STAGE, kills
 from sessions import PASSES, Project
 
 pytest_plugins = ["stand_ins"]
@@ -13,9 +13,12 @@ pytest_plugins = ["stand_ins"]
 def test_twenty_kills(project: Project, seed: int) -> None:
     """Ten random kills in sessions with and without workers; `tests/soak.py` makes more."""
     project.experiment(KILLED)
-    done = [*kills(project, 10, 120, seed)]
+    done = [*kills(project, 10, 300, seed)]
 
-    assert len(done) == 10
+    victims = [kill.victim for kill in done if kill.victim != NOBODY]
+    assert len(victims) == 10, done
+    assert "pytest" in victims
+    assert [victim for victim in victims if victim.endswith(ON_STAGE)]
     assert not [kill for kill in done if kill.left]
     assert not [kill for kill in done if kill.refuted]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from kills import left_over
+from kills import left_over, look
 from sessions import LIMIT, PASSES, Project
 
 from harness.hosts.base import readable
@@ -96,7 +96,7 @@ def session(project: Project, tmp_path: Path) -> Iterator[Session]:
     project.experiment(WAITS)
     token = f"/nslab-signals-{secrets.token_hex(8)}"
     machine = Machine(token)
-    before = machine.state()
+    before = look(machine)
     terminal, inner = pty.openpty()
     process = subprocess.Popen(
         ["setsid", "--ctty", *project.command("-s")],
