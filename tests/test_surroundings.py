@@ -27,7 +27,6 @@ WORKS = {
         "[os.set_inheritable(os.open('/dev/null', 0), True) for _ in range(1100)]"
     ),
     "no standard input": by_python("os.close(0)"),
-    "hidepid": arranged("mount -t proc -o hidepid=2 proc /proc", new=["--pid", "--fork", "--kill-child"]),
     "read-only root": arranged("mount -t tmpfs tmpfs /var/tmp && mount -o remount,ro,bind /"),
     "noexec temporary directory": arranged(
         "mount -t tmpfs -o noexec tmpfs /var/tmp && export TMPDIR=/var/tmp"
@@ -38,7 +37,6 @@ WORKS = {
 SETTINGS: dict[str, dict[str, str | None]] = {
     "C locale without UTF-8": {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     "missing locale": {"LC_ALL": "xx_XX.UTF-8", "LANG": "xx_XX"},
-    "another language": {"LC_ALL": "de_DE.UTF-8", "LANGUAGE": "de"},
     "empty TERM": {"TERM": ""},
     "no TERM, no locale": {"TERM": None, "LANG": None, "LC_ALL": None, "LC_CTYPE": None},
     "narrow": {"COLUMNS": "1", "LINES": "1"},
@@ -86,6 +84,63 @@ def test_odd_settings(project: Project, name: str) -> None:
 
     assert ended.status == 0, ended.output
     assert "hé" in next(project.reports.glob("*/index.html")).read_text(encoding="utf-8")
+
+
+ENVIRONMENTS = '''
+import os
+from harness.environment import SESSION
+
+PROMISED = {"LC_ALL": "C", "TERM": "dumb", "HOME": "/", "NSLAB_SESSION": SESSION}
+
+def told(by):
+    """The variables, without those that every sh sets itself and those that are the lab's prompt."""
+    seen = dict(line.split("=", 1) for line in by.check_output("env").splitlines())
+    return {name: seen[name] for name in seen.keys() - {"PWD", "OLDPWD", "SHLVL", "_", "PS1", "PS2"}}
+
+def test_environment(host, isolate):
+    """Programs have the promised variables and no others."""
+    path = os.environ["PATH"].split(":")
+    for seen in told(host), told(isolate("uts")):
+        assert seen.pop("PATH").split(":")[: len(path)] == path
+        assert seen == PROMISED
+'''
+
+
+def test_nothing_of_a_persons_language_reaches_the_stage(project: Project) -> None:
+    """Programs on a stage have the environment that the lab promises, whatever a person's own settings are.
+
+    So no message is in another language, which only one that is installed could show.
+    """
+    project.experiment(ENVIRONMENTS)
+    hostile = dict.fromkeys(
+        ["LANG", "LANGUAGE", "LC_MESSAGES", "LC_CTYPE", "PS1", "ENV", "COLUMNS", "POSIXLY_CORRECT"], "de"
+    )
+    ended = project.run(environment=project.environment(PROCPS_USERLEN="3", **hostile))
+
+    assert ended.status == 0, ended.output
+
+
+HIDDEN = '''
+from pathlib import Path
+
+def test_hidden(host):
+    """Control: the processes of others are hidden from the session, its own are not."""
+    assert Path("/proc/self").exists()
+    assert not Path("/proc/1").exists()
+'''
+
+
+def test_hidden_processes(project: Project, as_root: None) -> None:
+    """Where /proc hides the processes of others, an ordinary user's session has the usual verdicts."""
+    project.experiment(HIDDEN + PASSES + STATUS)
+    project.give_away()
+    # PID 1 stays root's, for the session to have somebody who is hidden from it.
+    script = 'mount -t proc -o hidepid=2 proc /proc\n"$@"\nexit'
+    hidden = arranged(script, new=["--pid", "--fork", "--kill-child"])
+    ended = project.run("--isolator=unshare", prefix=[*hidden, *ordinary()])
+
+    assert ended.status == 0, ended.output
+    assert "3 passed" in ended.output
 
 
 def test_tiny_terminal(project: Project) -> None:
