@@ -23,6 +23,8 @@ _TRACE = r"""#!/bin/sh
 # usage: trace DIRECTORY DESCRIPTION ISOLATE. Prints the calls of the child and of the isolator.
 mkdir -p "$1" && cd "$1" && rm -f t.* && printf %s "$2" >description.json || exit
 exec 3>&1 </dev/null >/dev/null 2>&1
+# Below the hard limit, as usual: Go raises it for itself.
+ulimit -S -n 256
 strace -ff -qq -y -s 256 -ttt -e signal=none -o t "$3" --description description.json 3>&-
 status=$?
 exec >&3 3>&-
