@@ -25,7 +25,7 @@ def make_folder(purpose: str) -> Path:
     if len(parent) > _LONGEST:
         parent = "/tmp"  # noqa: S108 - mkdtemp makes it ours alone
     prefix = f"nslab-{purpose}-"
-    for left in Path(parent).glob(f"{prefix}*"):
+    for left in set(Path(parent).glob(f"{prefix}*")) - _held.keys():
         remove_folder(left)
     while True:
         made = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))

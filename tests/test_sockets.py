@@ -72,3 +72,15 @@ def test_folder_of_another_purpose_stays(temporary: Path) -> None:
     remove_folder(make_folder("test"))
 
     assert sorted(path.name for path in temporary.iterdir()) == ["nslab-other-x", "nslab-test-x", "outside"]
+
+
+def test_folders_of_one_process_stay_together() -> None:
+    """A process may hold several folders for one purpose, as for two guests at a time."""
+    first, second = make_folder("test"), make_folder("test")
+    assert first.exists()
+
+    remove_folder(first)
+
+    assert not first.exists()
+    assert second.exists()
+    remove_folder(second)
