@@ -33,8 +33,9 @@ def make(side: LabHost | Shell, what: str, size: int | None = None) -> str:
     """Make an object on a side and tell its key."""
     before = listed(side, what)
     made = side.check_output(f"ipcmk {what} {size or ''}")
-    (key,) = listed(side, what).keys() - before.keys()
-    assert re.search(rf"id: {listed(side, what)[key][1]}$", made), f"ipcmk names another id: {made!r}"
+    after = listed(side, what)
+    (key,) = after.keys() - before.keys()
+    assert re.search(rf"id: {after[key][1]}$", made), f"ipcmk names another id: {made!r}"
     return key
 
 
