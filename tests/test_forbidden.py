@@ -30,9 +30,14 @@ KINDS = ("mnt", "pid", "uts", "ipc", "net")
 
 SECCOMP = """
 import ctypes, struct
-# Refuse unshare(2) with EPERM: load the number, compare, answer. x86-64: 272, others (generic): 97.
-number = 272 if os.uname().machine == "x86_64" else 97
-steps = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x50001), (0x06, 0, 0, 0x7FFF0000)]
+# Load the call's number or its first argument; go on if equal; go on if a bit is set; answer.
+NUMBER, FLAGS = (0x20, 0, 0, 0), (0x20, 0, 0, 16)
+def equal(number, skip): return (0x15, 0, skip, number)
+def has(bits, skip): return (0x45, 0, skip, bits)
+def refuse(error): return (0x06, 0, 0, 0x50000 | error)
+CLONE, UNSHARE, CLONE3 = (56, 272, 435) if os.uname().machine == "x86_64" else (220, 97, 435)
+ALLOW, EPERM, ENOSYS = (0x06, 0, 0, 0x7FFF0000), 1, 38
+steps = [NUMBER, {steps}, ALLOW]
 program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
 class Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
@@ -42,6 +47,16 @@ filter = Program(len(steps), ctypes.addressof(program))
 assert libc.prctl(22, 2, ctypes.byref(filter)) == 0
 """
 
+
+NO_UNSHARE = by_python(SECCOMP.replace("{steps}", "equal(UNSHARE, 1), refuse(EPERM)"))
+
+# As container runtimes have it: a program shall fall back from clone3(2), whose flags no filter can see.
+NO_CLONE = by_python(
+    SECCOMP.replace(
+        "{steps}",
+        "equal(CLONE3, 1), refuse(ENOSYS), equal(CLONE, 3), FLAGS, has(0x7E020000, 1), refuse(EPERM)",
+    )
+)
 
 # Whoever makes a user namespace may set limits in it, as long as it executes nothing: nobody maps it to root.
 NO_MORE_USERS = """
@@ -64,7 +79,7 @@ def refusals(project: Project) -> dict[str, tuple[list[str], str]]:
     return {
         **limits,
         "user": (by_python(NO_MORE_USERS), "user.max_user_namespaces is 0"),
-        "seccomp": (by_python(SECCOMP), "a container's filter|a container, chroot or security module"),
+        "seccomp": (NO_UNSHARE, "a container's filter|a container, chroot or security module"),
         "chroot": (chroot(project), "the stage cannot be made: unshare: .*a container"),
         "no CAP_SYS_ADMIN": (
             ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"],
@@ -96,6 +111,26 @@ def test_stage_that_is_forbidden(project: Project, name: str) -> None:
     assert "Traceback" not in ended.output
     (line,) = [line for line in ended.lines if line.startswith("ERROR: the stage cannot be made: ")]
     assert re.search(sentence, line)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "stopped"), [("python", "python"), ("unshare,python", "python"), ("unshare", "")]
+)
+def test_clone_that_a_filter_refuses(project: Project, chosen: str, stopped: str) -> None:
+    """Where a filter refuses clone(2) namespaces, one line names the isolators that need it; others work."""
+    project.experiment(PASSES)
+    ended = project.run(f"--isolator={chosen}", prefix=NO_CLONE)
+
+    if not stopped:
+        assert ended.status == 0, ended.output
+        return
+    assert ended.status == 4, ended.output
+    assert "Traceback" not in ended.output
+    (line,) = [line for line in ended.lines if line.startswith("ERROR: ")]
+    assert line.startswith(
+        f"ERROR: --isolator={stopped}: a filter answers clone(2) for a new mount namespace"
+    )
+    assert line.endswith("or choose --isolator=unshare")
 
 
 @pytest.mark.parametrize("obstacle", obstacles.OBSTACLES, ids=lambda obstacle: obstacle.sysctl)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import NamedTuple
+
+from harness.probes import syscalls
 
 _SYSCTLS = Path("/proc/sys")
 
@@ -31,6 +34,30 @@ OBSTACLES = [
         for kind in ("user", "mnt", "pid", "uts", "ipc", "net")
     ),
 ]
+
+
+_CLONED = {"mount": syscalls.NEWNS, "UTS": syscalls.NEWUTS, "IPC": syscalls.NEWIPC, "PID": syscalls.NEWPID}
+
+
+def find_clone_refusal() -> str:
+    """One clause that says how clone(2) is forbidden to make namespaces here; empty where it is not.
+
+    Nothing is made: a thread with signal handlers of its own is invalid (clone(2), EINVAL), and the kernel
+    finds that before it asks for permissions. Any other answer is a filter's (seccomp(2)), which sees the
+    flags first.
+    """
+    for kind, flag in _CLONED.items():
+        try:
+            answer = syscalls.call("clone", flag | syscalls.THREAD, 0, 0, 0, 0)
+        except LookupError:
+            return ""
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                continue
+            return f"a filter answers clone(2) for a new {kind} namespace with '{error.strerror}'"
+        if answer == 0:
+            os._exit(0)
+    return ""
 
 
 def find_obstacle() -> str:

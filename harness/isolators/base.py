@@ -41,6 +41,9 @@ class Isolator(Protocol):
     needs_python: bool
     """Whether its programs are run by the host's Python."""
 
+    clones: bool
+    """Whether its programs make namespaces by clone(2), which may be forbidden where unshare(2) is not."""
+
     takes_descriptions: bool
     """Whether its program ``isolate`` takes ``--description`` (docs/go.md)."""
 

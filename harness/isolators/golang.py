@@ -18,6 +18,7 @@ class Golang:
     """The Go program, built on first use, with the machine's own Go or with a version of Go."""
 
     needs_python = False
+    clones = True
     takes_descriptions = True
 
     def __init__(self, wish: str = "") -> None:

@@ -34,6 +34,7 @@ class Port:
 
     name = "python"
     needs_python = True
+    clones = True
     takes_descriptions = True
 
     def prepare(self, progress: Progress = silent) -> None:

@@ -27,6 +27,7 @@ class Unshare:
 
     name = "unshare"
     needs_python = False
+    clones = False
     takes_descriptions = False
 
     def __init__(self) -> None:

@@ -16,7 +16,8 @@ import pytest
 from harness import __version__, claims, known, publish, runs
 from harness.errors import HostLostError, LabError, UnmetNeedError
 from harness.evidence import SCHEMA, HostDescription, Outcome, Record, Run
-from harness.hosts.place import Place
+from harness.hosts.obstacles import find_clone_refusal
+from harness.hosts.place import HerePlace, Place
 from harness.hosts.ssh import SshPlace
 from harness.isolators import find
 from harness.notebook import Notebook, now, printable
@@ -121,6 +122,21 @@ def message_of(report: pytest.TestReport) -> str:
     return str(crash.message if crash else report.longrepr).partition("\n")[0]
 
 
+def must_be_let_clone(isolators: Iterable[str]) -> None:
+    """Refuse isolators that cannot start on this machine, by a look that starts nothing.
+
+    Raises:
+        UnmetNeedError: a filter forbids what they do.
+    """
+    cloning = [name for name in isolators if find(name).clones]
+    if cloning and (refusal := find_clone_refusal()):
+        raise UnmetNeedError(
+            f"--isolator={','.join(cloning)}: {refusal}, as container runtimes do: run the lab on a machine "
+            "or VM, start the container without the filter (docker run --security-opt seccomp=unconfined), "
+            "or choose --isolator=unshare"
+        )
+
+
 ISOLATED_BY = ("isolator", "described", "golang")
 """The parameters that name the isolator of an experiment."""
 
@@ -164,6 +180,8 @@ class Recorder:
             return
         try:
             must_have_room()
+            if any(isinstance(place, HerePlace) for place in places(self._config).values()):
+                must_be_let_clone(self._isolators)
             versions = {name: self._prepare(name) for name in self._isolators}
             found = [*self._describe(places(self._config).values())]
             self._open(found, versions)
