@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -144,6 +145,18 @@ def test_beside_the_stage_and_spread(project: Project, machine: Remote) -> None:
     assert sorted(outcomes(project)) == [
         f"test_passes[{host}-python]" for host in (f"ssh://{NAME}", f"ssh://{ORDINARY}", "stage")
     ]
+
+
+def test_configuration_that_can_be_read_once(project: Project, machine: Remote) -> None:
+    """With --ssh-config=<(…) the configuration is a pipe, which each process of the session needs."""
+    project.experiment(PASSES)
+    session = shlex.join(project.command(f"--hosts=ssh://{NAME},ssh://{ORDINARY}", "-n2"))
+    script = f'{session} --ssh-config=<(cat "$0")'
+    ended = project.run(prefix=["bash", "-c", script, str(machine.config)])
+
+    assert ended.status == 0, ended.output
+    assert set(outcomes(project).values()) == {"passed"}
+    assert len(outcomes(project)) == 2
 
 
 def test_machine_that_is_lost(project: Project, tmp_path: Path, machine: Remote) -> None:

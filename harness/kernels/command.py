@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from rich.box import SIMPLE_HEAD
@@ -162,22 +164,34 @@ def _shell(options: argparse.Namespace) -> int:
         seconds = time.monotonic() - began
         say(f"{place.name} restored in {seconds:.1f} s; it is thrown away when the shell ends")
         argv = options.argv or ["sh", "-l"]
-        # Ctrl-C at the terminal is for what runs in the guest.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            assert vm.connection is not None
-            line = shell_line(argv, _VARIABLES)
-            command = vm.connection.command(line, terminal=sys.stdin.isatty())
+        assert vm.connection is not None
+        line = shell_line(argv, _VARIABLES)
+        command = vm.connection.command(line, terminal=sys.stdin.isatty())
+        with _terminal_lent():
             return subprocess.run(command, check=False).returncode
-        finally:
-            signal.signal(signal.SIGINT, before)
     finally:
         vm.close()
 
 
+@contextlib.contextmanager
+def _terminal_lent() -> Iterator[None]:
+    """Leave the terminal to what runs in a guest, and put it back: what was killed there could not do so."""
+    settings = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
+    # Ctrl-C is for what runs there.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        if settings:
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, settings)
+        signal.signal(signal.SIGINT, before)
+
+
 def _console(options: argparse.Namespace) -> int:
     """Boot from nothing with the serial console on this terminal; nothing of it is kept."""
-    return console.show(_the_one(options).kernel(say), say)
+    kernel = _the_one(options).kernel(say)
+    with _terminal_lent():
+        return console.show(kernel, say)
 
 
 def _the_one(options: argparse.Namespace) -> Choice:

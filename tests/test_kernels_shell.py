@@ -1,0 +1,88 @@
+"""``nslab kernels shell`` on a terminal: however the shell ends, the terminal is as it was."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from sessions import LIMIT
+from test_guests import SERIES, place_of
+
+
+class OnTerminal(NamedTuple):
+    """A command on a terminal of its own, of which both ends stay open here."""
+
+    process: subprocess.Popen[bytes]
+    outer: int
+    inner: int
+
+    def settings(self) -> list[object]:
+        """How the terminal treats lines, characters and signals (termios(3))."""
+        return termios.tcgetattr(self.inner)
+
+    def await_word(self, word: bytes) -> None:
+        """Read until the terminal shows a word."""
+        shown = b""
+        while word not in shown:
+            assert select.select([self.outer], [], [], LIMIT)[0], shown
+            shown += os.read(self.outer, 4096)
+
+    def await_end(self) -> int:
+        """The exit status; what is shown meanwhile is read, for writing it may be waited for."""
+        end = os.pidfd_open(self.process.pid)
+        while end not in (ready := select.select([self.outer, end], [], [], LIMIT)[0]):
+            assert ready, "the command does not end"
+            os.read(self.outer, 4096)
+        os.close(end)
+        return self.process.wait()
+
+
+@pytest.fixture
+def shell() -> Iterator[OnTerminal]:
+    """A shell in a guest that runs no command yet."""
+    place_of(SERIES).close()
+    outer, inner = pty.openpty()
+    command = ["setsid", "--ctty", sys.executable, "-m", "harness.cli", "kernels", "shell", SERIES]
+    with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner) as process:
+        yield OnTerminal(process, outer, inner)
+        process.kill()
+    os.close(outer)
+    os.close(inner)
+
+
+def started_by(pid: int, word: str) -> int:
+    """The PID of the process that another one started and whose command line has a word."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    (found,) = (
+        int(child)
+        for child in children
+        if word.encode() in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("killed", "status"), [("", 3), ("-tt", -signal.SIGKILL % 256), ("qemu-system-x86_64", 255)]
+)
+def test_terminal_is_as_before(shell: OnTerminal, killed: str, status: int) -> None:
+    """After the shell's end, and where ssh or the guest is killed, lines are edited and shown again."""
+    before = shell.settings()
+    shell.await_word(b"# ")
+    assert shell.settings() != before, "control: while the guest has it, the terminal passes on each key"
+
+    if killed:
+        os.kill(started_by(shell.process.pid, killed), signal.SIGKILL)
+    else:
+        os.write(shell.outer, b"exit 3\r")
+
+    assert shell.await_end() == status
+    assert shell.settings() == before
