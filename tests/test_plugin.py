@@ -206,46 +206,6 @@ def test_names_stay_names(project: Project) -> None:
     assert "&lt;img src=x" in page
 
 
-def test_machine_that_was_changed_stops_the_session(project: Project) -> None:
-    """A host that lets something through is an error that names it, and the session stops."""
-    project.experiment(
-        '''
-import secrets, tempfile
-from harness import hosts
-from harness.environment import SESSION
-from harness.hosts.stage import Stage
-from harness.state import mark
-
-class Leaky(Stage):
-    """Leaves a file on the machine."""
-
-    def drop(self):
-        super().drop()
-        open(f"{tempfile.gettempdir()}/{mark(SESSION)}-{secrets.token_hex(4)}-leak", "w").close()
-
-hosts.HOSTS["disposable"] = Leaky
-
-def test_leaks(host):
-    """It leaks."""
-    host.run("true")
-
-def test_never_runs(host):
-    """It is not reached."""
-'''
-    )
-    (project.folder / "tmp").mkdir()
-    ended = project.run(environment=project.environment(TMPDIR=str(project.folder / "tmp")))
-
-    assert ended.status == 2, ended.output
-    assert "1 passed, 1 error" in ended.output
-    assert re.search(
-        r"MachineChangedError: test_leaks\[stage\] left this .*: \S+/tmp/nslab-\S+-leak appeared",
-        ended.output,
-    )
-    (run,) = project.runs()
-    assert [(each["outcome"], run["finished"]) for each in run["records"]] == [("error", None)]
-
-
 HOSTILE = r'''
 import pytest
 from harness.errors import LabError
