@@ -87,6 +87,19 @@ _BY_HAND: dict[str, list[tuple[str, str, Callable[..., Any]]]] = {
             lambda parent, number: replace(parent, space=parent.children_space, parent=number),
         ),
     ],
+    "groups": [
+        (
+            "from_first",
+            "only the own map counts",
+            lambda state, space, number: user.inward(state.spaces[space].map, number),
+        ),
+        (
+            "after_entry",
+            "a new namespace brings no capabilities",
+            lambda me, space: replace(me, user=space),
+        ),
+        ("forked", "further groups are not inherited", lambda parent: replace(parent, groups=())),
+    ],
     "user": [
         (
             "from_first",

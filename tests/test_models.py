@@ -64,6 +64,32 @@ ANSWERS: Mapping[str, Mapping[str, list[object]]] = {
         "an init is ended from outside alone": ["ok", "ok", "ok", "ok", "EINVAL", "ok", "ok"],
         "thirty-two levels and no more": ["ENOSPC", "ok"],
     },
+    "groups": {
+        "groups are set once they are mapped, and no more denied": [
+            "ok",
+            "EPERM",
+            "ok",
+            "ok",
+            "EINVAL",
+            "EPERM",
+            "ok",
+        ],
+        "one's own group is mapped without capabilities, at the price of setgroups": [
+            *("ok", "ok", "EPERM"),
+            *("ok", "EPERM"),
+            *("EPERM", "ok", "EPERM", "EPERM"),
+        ],
+        "what is denied is denied below": [
+            *("ok", "ok", "ok", "ok", "EPERM"),
+            *("EPERM", "EPERM", "ok", "EPERM"),
+        ],
+        "maps are applied one after the other": ["ok", "ok", "ok", "ok", "ok"],
+        "who has no group makes no namespace": ["ok", "EPERM", "ok", "ok", "EPERM", "ok", "EINVAL"],
+        "a group that is not mapped is seen as the overflow group": [
+            *("ok", "ok", "ok", "ok", "ok", "EINVAL"),
+            *("ok", "ok", "EPERM", "EACCES", "ok"),
+        ],
+    },
     "user": {
         "who made a namespace is capable there": ["ok", "ok", "EPERM", "ok", "ok"],
         "a map is written once, and not from afar": ["ok", "ok", "ok", "EPERM", "ok", "EPERM"],
@@ -123,6 +149,11 @@ LAST_VIEW = [
         "the init in the parent's namespace adopts",
         {"d: its parent": 0, "c: sees a": 0, "a: sees c": "c"},
     ),
+    (
+        "groups",
+        "a group that is not mapped is seen as the overflow group",
+        {"a: group of b": 1000, "c: group of b": 65534, "c: further groups of b": [0, 65534]},
+    ),
     ("user", "who made a namespace is capable there", {"a: user ID of b": 0, "a: capable": True}),
     ("user", "a map is written once, and not from afar", {"c: uid_map of b": [[0, 0, 1001]]}),
     ("user", "files belong to whom a map makes of their owners", {"b: owner of one": 65534}),
@@ -144,6 +175,7 @@ BASES: Mapping[str, list[dict[str, Any]]] = {
     "ipc": [{}],
     "pid": [{}, {"release": [7, 1]}],
     "user": [{}, {"ids": [[0, 1]]}],
+    "groups": [{}, {"ids": [[0, 1]], "allowed": False, "groups": [65534, 0]}],
 }
 """Hosts as a crew describes them: root's, and an ordinary user's where that is another one to the model."""
 

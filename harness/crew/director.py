@@ -85,7 +85,7 @@ class Play:
     def can(self, verb: str, number: int, argument: Any) -> bool:
         """Whether those are alive whom an act takes."""
         target = number
-        if verb in ("kill", "signal", "map"):
+        if verb in ("kill", "signal", "map", "permit"):
             target = argument[0]
         elif verb in ("setns", "keep") and argument is not None:
             target = argument
@@ -103,7 +103,7 @@ class Play:
             target, name = argument
             layer = len(numbers(self.pids[number])) - 1
             return [numbers(self.pids[target])[layer], name], []
-        if verb == "map":
+        if verb in ("map", "permit"):
             return [self.pids[argument[0]], argument[1]], []
         return argument, []
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from harness.models import ipc, pid, user, uts
+from harness.models import groups, ipc, pid, user, uts
 
-MODELS: dict[str, ModuleType] = {"uts": uts, "ipc": ipc, "pid": pid, "user": user}
-"""Kind of namespace to its model."""
+MODELS: dict[str, ModuleType] = {"uts": uts, "ipc": ipc, "pid": pid, "user": user, "groups": groups}
+"""Kind of namespace, or what of it is modelled apart, to its model."""

@@ -10,13 +10,13 @@ _HEAD = """\
 
 Made by `python -m harness.models > docs/models.md`; the tests compare it with the models.
 
-A model is what the manual pages promise, as pure functions: `uts.py`, `ipc.py`, `pid.py` and `user.py`
-in `harness/models/`. `experiments/test_invariants.py` draws programs of a few acts by a few processes
-(fork, clone, unshare, setns, exit, and what their kind of namespace is about), has them carried out on
-the host, and compares the answer to each act, and all that each process then sees, with the model's.
-Named programs (`situations.py`) are played first. A disagreement is shortened and printed as lines that
-a person can type, a shell for each process. The run's report tells, for each model, how often each rule
-gave each answer. More programs are played with `--hypothesis-profile=search`.
+A model is what the manual pages promise, as pure functions: `uts.py`, `ipc.py`, `pid.py`, `user.py`
+and `groups.py` in `harness/models/`. `experiments/test_invariants.py` draws programs of a few acts by a
+few processes (fork, clone, unshare, setns, exit, and what their kind of namespace is about), has them
+carried out on the host, and compares the answer to each act, and all that each process then sees, with
+the model's. Named programs (`situations.py`) are played first. A disagreement is shortened and printed
+as lines that a person can type, a shell for each process. The run's report tells, for each model, how
+often each rule gave each answer. More programs are played with `--hypothesis-profile=search`.
 
 The tests break every rule, one at a time, and require that a default run would find it.
 """
@@ -26,6 +26,7 @@ _TITLES = {
     "ipc": "IPC namespaces",
     "pid": "PID namespaces",
     "user": "User namespaces",
+    "groups": "User namespaces: groups",
 }
 
 _TABLE = """
