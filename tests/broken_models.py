@@ -11,7 +11,7 @@ from itertools import permutations
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from harness.models import ipc, rules, user, uts
+from harness.models import idmaps, ipc, rules, uts
 
 
 class Broken(NamedTuple):
@@ -91,7 +91,7 @@ _BY_HAND: dict[str, list[tuple[str, str, Callable[..., Any]]]] = {
         (
             "from_first",
             "only the own map counts",
-            lambda state, space, number: user.inward(state.spaces[space].map, number),
+            lambda spaces, space, number: idmaps.inward(spaces[space].map, number),
         ),
         (
             "after_entry",
@@ -104,7 +104,7 @@ _BY_HAND: dict[str, list[tuple[str, str, Callable[..., Any]]]] = {
         (
             "from_first",
             "only the own map counts",
-            lambda state, space, number: user.inward(state.spaces[space].map, number),
+            lambda spaces, space, number: idmaps.inward(spaces[space].map, number),
         ),
         (
             "after_make",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.models import MODELS, userns
+from harness.models import MODELS, idmaps, userns
 from harness.models.rules import RULES, Rule
 
 _HEAD = """\
@@ -41,6 +41,7 @@ def page() -> str:
     """The page."""
     titles = {
         **{model.__name__: _TITLES[kind] for kind, model in MODELS.items()},
+        idmaps.__name__: "User namespaces: maps of users and of groups",
         userns.__name__: "User namespaces, where they own others",
     }
     text = _HEAD

@@ -11,8 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.models.acts import OK, Act, View, by_appearance, letter
+from harness.models.idmaps import (
+    OVERFLOW,
+    Extent,
+    from_first,
+    from_there,
+    has_outside,
+    is_written,
+    outward,
+    to_first,
+)
 from harness.models.rules import rule
-from harness.models.user import OVERFLOW, Extent, inward, outward
 
 MOST = 5
 MAPS: tuple[tuple[Extent, ...], ...] = (
@@ -91,38 +100,20 @@ def choices(state: State, actor: int, verb: str) -> list[Act]:
     return [Act(verb, actor, argument) for argument in arguments.get(verb, (None,))]
 
 
-def to_first(state: State, space: int | None, number: int) -> int | None:
-    """What a group of a namespace is in the first one, if it is mapped all the way."""
-    found: int | None = number
-    while space is not None and found is not None:
-        found = outward(state.spaces[space].map, found)
-        space = state.spaces[space].parent
-    return found
-
-
-@rule()
-def from_first(state: State, space: int, number: int) -> int | None:
-    """A group is in a namespace what its map and those of its ancestors make of it, one after the other.
-
-    Source: user_namespaces(7), User and group ID mappings: uid_map and gid_map.
-    """
-    parent = state.spaces[space].parent
-    outside = number if parent is None else from_first(state, parent, number)
-    return None if outside is None else inward(state.spaces[space].map, outside)
-
-
 @rule("mapped", "unmapped")
 def is_mapped(state: State, space: int, number: int) -> str:
     """A group that a namespace does not map is shown there as the overflow group.
 
     Source: user_namespaces(7), Unmapped user and group IDs.
     """
-    return "unmapped" if from_first(state, space, number) is None else "mapped"
+    return "unmapped" if from_first(state.spaces, space, number) is None else "mapped"
 
 
 def shown(state: State, space: int, number: int) -> int | None:
     """What is seen of a group in a namespace."""
-    return from_first(state, space, number) if is_mapped(state, space, number) == "mapped" else OVERFLOW
+    return (
+        from_first(state.spaces, space, number) if is_mapped(state, space, number) == "mapped" else OVERFLOW
+    )
 
 
 @rule(True, False)
@@ -142,7 +133,7 @@ def capable(state: State, me: Actor, over: int) -> bool:
 @rule(OK, "EPERM")
 def may_make(state: State, me: Actor) -> str:
     """Who has no user or no group in its own namespace may not make another one. Source: clone(2), ERRORS."""
-    has_both = state.spaces[me.user].has_user and from_first(state, me.user, me.gid) is not None
+    has_both = state.spaces[me.user].has_user and from_first(state.spaces, me.user, me.gid) is not None
     return OK if has_both else "EPERM"
 
 
@@ -176,21 +167,6 @@ def after_entry(me: Actor, space: int) -> Actor:
 
 
 @rule(True, False)
-def from_there(state: State, me: Actor, target: int) -> bool:
-    """A map is written from the namespace itself or from its parent, and never that of the first.
-
-    Source: user_namespaces(7), Defining user and group ID mappings: writing to uid_map and gid_map.
-    """
-    return target != 0 and me.user in (target, state.spaces[target].parent)
-
-
-@rule(True, False)
-def is_written(space: Space) -> bool:
-    """A map is written once. Source: user_namespaces(7), Defining user and group ID mappings."""
-    return bool(space.map)
-
-
-@rule(True, False)
 def own_group_alone(state: State, me: Actor, target: int, lines: Sequence[Extent]) -> bool:
     """Without capabilities in the parent one maps one's own group alone, and only after setgroups was denied.
 
@@ -198,31 +174,19 @@ def own_group_alone(state: State, me: Actor, target: int, lines: Sequence[Extent
     """
     (_, outside, count), *more = lines
     space = state.spaces[target]
-    own = not more and count == 1 and to_first(state, space.parent, outside) == me.gid
+    own = not more and count == 1 and to_first(state.spaces, space.parent, outside) == me.gid
     return own and not space.allowed
-
-
-@rule(OK, "EPERM")
-def has_outside(state: State, target: int, lines: Sequence[Extent]) -> str:
-    """Each range outside must be mapped in the parent, by one line of its map.
-
-    Source: user_namespaces(7), Defining user and group ID mappings; kernel/user_namespace.c, map_write.
-    """
-    parent = state.spaces[target].parent
-    assert parent is not None
-    ranges = [outward(state.spaces[parent].map, outside, count) for _, outside, count in lines]
-    return "EPERM" if None in ranges else OK
 
 
 def may_map(state: State, me: Actor, target: int, lines: Sequence[Extent]) -> str:
     """What the kernel says to a map."""
     space = state.spaces[target]
-    if not from_there(state, me, target) or is_written(space) or not capable(state, me, target):
+    if not from_there(state.spaces, me.user, target) or is_written(space) or not capable(state, me, target):
         return "EPERM"
     assert space.parent is not None
     if not (own_group_alone(state, me, target, lines) or capable(state, me, space.parent)):
         return "EPERM"
-    return has_outside(state, target, lines)
+    return has_outside(state.spaces, target, lines)
 
 
 @rule(OK, "EACCES", "EPERM")
@@ -246,7 +210,7 @@ def may_set_groups(state: State, me: Actor, groups: Sequence[int]) -> str:
     space = state.spaces[me.user]
     if not (me.capabilities and space.map and space.allowed):
         return "EPERM"
-    return "EINVAL" if None in [to_first(state, me.user, number) for number in groups] else OK
+    return "EINVAL" if None in [to_first(state.spaces, me.user, number) for number in groups] else OK
 
 
 @rule(OK, "EINVAL", "EPERM")
@@ -255,7 +219,7 @@ def may_become(state: State, me: Actor, number: int) -> str:
 
     Source: setgid(2), ERRORS; user_namespaces(7), User and group ID mappings.
     """
-    target = to_first(state, me.user, number)
+    target = to_first(state.spaces, me.user, number)
     if target is None:
         return "EINVAL"
     return OK if me.capabilities or target == me.gid else "EPERM"
@@ -323,7 +287,7 @@ def _change(state: State, act: Act, me: Actor) -> tuple[State, str]:
     check = may_set_groups(state, me, wanted) if act.verb == "setgroups" else may_become(state, me, *wanted)
     if check != OK:
         return state, check
-    found = [to_first(state, me.user, number) for number in wanted]
+    found = [to_first(state.spaces, me.user, number) for number in wanted]
     groups = tuple(number for number in found if number is not None)
     assert len(groups) == len(wanted)
     if act.verb == "setgroups":

@@ -11,18 +11,24 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from harness.models.acts import OK, Act, View, by_appearance, letter
+from harness.models.idmaps import (
+    OVERFLOW,
+    Extent,
+    from_first,
+    from_there,
+    has_outside,
+    inward,
+    is_written,
+    outward,
+    to_first,
+)
 from harness.models.rules import rule
 
 MOST = 6
-OVERFLOW = 65534
-"""What is shown for an ID that has none in the viewer's namespace: ``/proc/sys/kernel/overflowuid``."""
 NONE = 4294967295
 """What a map shows for an ID outside that the reader's namespace does not have: -1 in 32 bits."""
 DEEPEST = 33
 """Namespaces below the initial one. The manual allows 32: 33-nested-user-namespaces is a known difference."""
-
-Extent = tuple[int, int, int]
-"""A line of a map: the first ID inside, the first outside, and how many."""
 
 MAPS: tuple[tuple[Extent, ...], ...] = (
     ((0, 0, 1),),
@@ -108,50 +114,20 @@ def choices(state: State, actor: int, verb: str) -> list[Act]:
     return [Act(verb, actor, argument) for argument in arguments.get(verb, (None,))]
 
 
-def outward(extents: Sequence[Extent], number: int, count: int = 1) -> int | None:
-    """Where a map leads from inside, for a whole range that one of its lines must hold."""
-    for inside, outside, length in extents:
-        if inside <= number and number + count <= inside + length:
-            return number - inside + outside
-    return None
-
-
-def inward(extents: Sequence[Extent], number: int) -> int | None:
-    """Where a map leads from outside."""
-    return outward([(outside, inside, length) for inside, outside, length in extents], number)
-
-
-def to_first(state: State, space: int | None, number: int | None) -> int | None:
-    """What an ID of a namespace is in the first one, if it is mapped all the way."""
-    while space is not None and number is not None:
-        number = outward(state.spaces[space].map, number)
-        space = state.spaces[space].parent
-    return number
-
-
-@rule()
-def from_first(state: State, space: int, number: int) -> int | None:
-    """An ID is in a namespace what its map and those of its ancestors make of it, one after the other.
-
-    Source: user_namespaces(7), User and group ID mappings: uid_map and gid_map.
-    """
-    parent = state.spaces[space].parent
-    outside = number if parent is None else from_first(state, parent, number)
-    return None if outside is None else inward(state.spaces[space].map, outside)
-
-
 @rule("mapped", "unmapped")
 def is_mapped(state: State, space: int, number: int) -> str:
     """An ID that a namespace does not map is shown there as the overflow ID.
 
     Source: user_namespaces(7), Unmapped user and group IDs.
     """
-    return "unmapped" if from_first(state, space, number) is None else "mapped"
+    return "unmapped" if from_first(state.spaces, space, number) is None else "mapped"
 
 
 def shown(state: State, space: int, number: int) -> int | None:
     """What is seen of an ID in a namespace."""
-    return from_first(state, space, number) if is_mapped(state, space, number) == "mapped" else OVERFLOW
+    return (
+        from_first(state.spaces, space, number) if is_mapped(state, space, number) == "mapped" else OVERFLOW
+    )
 
 
 @rule(True, False)
@@ -185,7 +161,7 @@ def may_make(state: State, me: Actor) -> str:
     """
     if state.spaces[me.user].level == DEEPEST:
         return "ENOSPC"
-    return OK if from_first(state, me.user, me.uid) is not None else "EPERM"
+    return OK if from_first(state.spaces, me.user, me.uid) is not None else "EPERM"
 
 
 @rule()
@@ -223,22 +199,7 @@ def over_files_of(state: State, me: Actor, owner: int) -> bool:
 
     Source: user_namespaces(7), Operation of file-related capabilities.
     """
-    return me.capabilities and from_first(state, me.user, owner) is not None
-
-
-@rule(True, False)
-def from_there(state: State, me: Actor, target: int) -> bool:
-    """A map is written from the namespace itself or from its parent.
-
-    Source: user_namespaces(7), Defining user and group ID mappings: writing to uid_map and gid_map.
-    """
-    return target != 0 and me.user in (target, state.spaces[target].parent)
-
-
-@rule(True, False)
-def is_written(space: Space) -> bool:
-    """A map is written once. Source: user_namespaces(7), Defining user and group ID mappings."""
-    return bool(space.map)
+    return me.capabilities and from_first(state.spaces, me.user, owner) is not None
 
 
 @rule(True, False)
@@ -260,7 +221,7 @@ def own_id_alone(state: State, me: Actor, target: int, lines: Sequence[Extent]) 
     """
     space = state.spaces[target]
     (_, outside, count), *more = lines
-    return not more and count == 1 and me.uid == space.owner == to_first(state, space.parent, outside)
+    return not more and count == 1 and me.uid == space.owner == to_first(state.spaces, space.parent, outside)
 
 
 @rule(OK, "EPERM")
@@ -275,24 +236,12 @@ def may_map_root(state: State, me: Actor, target: int, lines: Sequence[Extent]) 
     return OK if (space.made_by_capable if me.user == target else me.capabilities) else "EPERM"
 
 
-@rule(OK, "EPERM")
-def has_outside(state: State, target: int, lines: Sequence[Extent]) -> str:
-    """Each range outside must be mapped in the parent, by one line of its map.
-
-    Source: user_namespaces(7), Defining user and group ID mappings; kernel/user_namespace.c, map_write.
-    """
-    parent = state.spaces[target].parent
-    assert parent is not None
-    ranges = [outward(state.spaces[parent].map, outside, count) for _, outside, count in lines]
-    return "EPERM" if None in ranges else OK
-
-
 def may_map(state: State, me: Actor, other: Actor, lines: Sequence[Extent]) -> str:
     """What the kernel says to a map, in the order in which it asks."""
     target, space = other.user, state.spaces[other.user]
     if may_open(state, me, other) != OK:
         return "EACCES"
-    if not from_there(state, me, target) or is_written(space) or not capable(state, me, target):
+    if not from_there(state.spaces, me.user, target) or is_written(space) or not capable(state, me, target):
         return "EPERM"
     if not well_formed(lines):
         return "EINVAL"
@@ -301,7 +250,7 @@ def may_map(state: State, me: Actor, other: Actor, lines: Sequence[Extent]) -> s
     assert space.parent is not None
     if not (own_id_alone(state, me, target, lines) or capable(state, me, space.parent)):
         return "EPERM"
-    return has_outside(state, target, lines)
+    return has_outside(state.spaces, target, lines)
 
 
 @rule(OK, "EINVAL", "EPERM")
@@ -310,7 +259,7 @@ def may_become(state: State, me: Actor, number: int) -> str:
 
     Source: setuid(2), ERRORS; user_namespaces(7), User and group ID mappings.
     """
-    target = to_first(state, me.user, number)
+    target = to_first(state.spaces, me.user, number)
     if target is None:
         return "EINVAL"
     return OK if me.capabilities or target == me.uid else "EPERM"
@@ -322,7 +271,7 @@ def keeps_capabilities(state: State, me: Actor, uid: int) -> bool:
 
     Source: capabilities(7), Effect of user ID changes on capabilities.
     """
-    root = to_first(state, me.user, 0)
+    root = to_first(state.spaces, me.user, 0)
     return me.capabilities and not (me.uid == root != uid)
 
 
@@ -332,7 +281,7 @@ def may_give(state: State, me: Actor, owner: int, number: int) -> str:
 
     Source: chown(2), ERRORS; user_namespaces(7), Operation of file-related capabilities.
     """
-    target = to_first(state, me.user, number)
+    target = to_first(state.spaces, me.user, number)
     if target is None:
         return "EINVAL"
     unchanged = me.uid == owner == target
@@ -358,7 +307,7 @@ def step(state: State, act: Act) -> tuple[State, str]:
         return replace(state, files={**state.files, argument: me.uid}), OK
     if act.verb == "chown":
         answer = may_give(state, me, state.files[argument[0]], argument[1])
-        new = to_first(state, me.user, argument[1])
+        new = to_first(state.spaces, me.user, argument[1])
         if answer != OK or new is None:
             return state, answer
         return replace(state, files={**state.files, argument[0]: new}), OK
@@ -368,7 +317,7 @@ def step(state: State, act: Act) -> tuple[State, str]:
         return (_with(state, act.actor, after_make(me, target)) if answer == OK else state), answer
     if act.verb == "setuid":
         answer = may_become(state, me, argument)
-        new = to_first(state, me.user, argument)
+        new = to_first(state.spaces, me.user, argument)
         if answer != OK or new is None:
             return state, answer
         changed = replace(me, uid=new, capabilities=keeps_capabilities(state, me, new))
@@ -397,7 +346,7 @@ def _descend(state: State, actor: int, levels: int) -> tuple[State, str]:
     answer = OK
     for _ in range(levels):
         me = state.actors[actor]
-        own = from_first(state, me.user, me.uid)
+        own = from_first(state.spaces, me.user, me.uid)
         state, answer = _bear(state, Act("unshare", actor, "user"), me)
         if answer == OK:
             assert own is not None
@@ -453,8 +402,8 @@ def map_read(state: State, reader: int, target: int) -> list[list[int]]:
     outside = space.parent if outside_of(reader, target) == "parent" else reader
     lines = []
     for inside, first, count in space.map:
-        number = to_first(state, space.parent, first)
-        known = None if number is None else from_first(state, outside, number)
+        number = to_first(state.spaces, space.parent, first)
+        known = None if number is None else from_first(state.spaces, outside, number)
         lines.append([inside, NONE if known is None else known, count])
     return lines
 
