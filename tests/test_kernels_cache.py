@@ -52,6 +52,22 @@ def test_an_ordinary_user_without_ids_to_map(monkeypatch: pytest.MonkeyPatch, mi
         userland.check_tools()
 
 
+def test_old_userlands_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of userlands of other packages the last used one stays beside a new one; removing takes all."""
+    monkeypatch.setattr(userland, "check_tools", lambda: None)
+    monkeypatch.setattr(apt, "update", lambda _: None)
+    monkeypatch.setattr(userland, "_make", lambda folder, _: (folder / "root.squashfs").write_bytes(b"x" * 9))
+    made = []
+    for used, packages in enumerate(["a", "b", "c"]):
+        monkeypatch.setattr(userland, "PACKAGES", (packages,))
+        made.append(userland.get(lambda _: None).disk.parent)
+        os.utime(made[-1], (used, used))
+
+    assert [folder.exists() for folder in made] == [False, True, True]
+    assert userland.remove() > 0
+    assert not any(folder.exists() for folder in made)
+
+
 def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without lists the archive can't be read: apt's own reason is shown in one line."""
     monkeypatch.setattr(apt, "mirrors", lambda: ("file:/nonexistent/debian", ""))

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from harness import private
@@ -102,6 +102,12 @@ def discard(final: Path, *, halves_only: bool = False) -> None:
         final.rename(final.with_name(f"{_HALF}{final.name}-gone"))
     for half in final.parent.glob(f"{_HALF}{final.name}-*"):
         shutil.rmtree(half, ignore_errors=True)
+
+
+def discard_old(found: Iterable[Path], kept: int) -> None:
+    """Remove finished things, but for the few that were used last."""
+    for old in sorted(found, key=lambda folder: folder.stat().st_mtime)[:-kept]:
+        discard(old)
 
 
 def size(path: Path) -> int:

@@ -145,10 +145,6 @@ def remove(name: str) -> int:
     return freed
 
 
-def _last_used(folder: Path) -> float:
-    return folder.stat().st_mtime
-
-
 def _of(name: str) -> list[Path]:
     """The templates of a kernel, of whatever key."""
     return [*cache.folder("templates").glob(f"{name}-{'?' * _KEY_LENGTH}")]
@@ -188,8 +184,7 @@ def _get(
         return template
     with cache.locked(f"template-{kernel.name}", progress):
         if not template.folder.exists():
-            for old in sorted(_of(kernel.name), key=_last_used)[:-_KEPT]:
-                cache.discard(old)
+            cache.discard_old(_of(kernel.name), _KEPT)
             with cache.making(template.folder) as scratch:
                 _make(msgspec.structs.replace(template, folder=scratch), land, finish, progress)
     return template

@@ -34,6 +34,10 @@ PACKAGES = (
 
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 _TIMEOUT = 1800
+_KEPT = 1
+"""Userlands of other packages that are kept beside a new one: another session may use another nslab."""
+
+_NAME_LENGTH = 16
 _NEEDED = {"mmdebstrap": "mmdebstrap", "sqfstar": "squashfs-tools"}
 
 
@@ -59,8 +63,10 @@ def get(progress: cache.Progress) -> Userland:
         apt.update(progress)
         with cache.locked("userland", progress):
             if not folder.exists():
+                cache.discard_old(_all(), _KEPT)
                 with cache.making(folder) as scratch:
                     _make(scratch, progress)
+    os.utime(folder)
     disk = folder / "root.squashfs"
     made = f"{folder.name}-{disk.stat().st_size}-{disk.stat().st_mtime_ns}"
     return Userland(disk, folder / "busybox", made)
@@ -72,17 +78,23 @@ def here() -> bool:
 
 
 def remove() -> int:
-    """Remove it; how many bytes that frees."""
+    """Remove it, and what is kept of others; how many bytes that frees."""
+    freed = 0
     with cache.locked("userland"):
-        folder = cache.folder("userland") / _name()
-        freed = cache.size(folder)
-        cache.discard(folder)
+        for folder in _all():
+            freed += cache.size(folder)
+            cache.discard(folder)
     return freed
+
+
+def _all() -> list[Path]:
+    """The userlands in the cache, of whatever packages."""
+    return [*cache.folder("userland").glob("?" * _NAME_LENGTH)]
 
 
 def _name() -> str:
     """Another word for other packages."""
-    return hashlib.sha256(" ".join((SUITE, *PACKAGES, *_LEFT_OUT)).encode()).hexdigest()[:16]
+    return hashlib.sha256(" ".join((SUITE, *PACKAGES, *_LEFT_OUT)).encode()).hexdigest()[:_NAME_LENGTH]
 
 
 def check_tools() -> None:
