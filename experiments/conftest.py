@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.environment import SESSION, TAG
+from harness.environment import TAG
 from harness.hosts.base import LabHost
 
 # The parent reports the port when the socket listens and leaves; the child is the daemon.
@@ -37,15 +37,14 @@ def daemon(host: LabHost, need: Callable[[str, str], None]) -> int:
     return int(found[1])
 
 
+_PROCESS = {
+    "terminal": False,
+    "user": {"uid": 0, "gid": 0},
+    "args": ["/busybox", "sleep", "3600"],
+    "cwd": "/",
+}
 _BUNDLE = {
     "ociVersion": "1.0.2",
-    "process": {
-        "terminal": False,
-        "user": {"uid": 0, "gid": 0},
-        "args": ["/busybox", "sleep", "3600"],
-        "env": ["PATH=/", f"{TAG}={SESSION}"],
-        "cwd": "/",
-    },
     "root": {"path": "rootfs"},
     "hostname": "container",
     "mounts": [
@@ -71,9 +70,12 @@ def container(host: LabHost, need: Callable[[str, str], None]) -> int:
     """The PID, on the host, of a process in a container that runc made from busybox alone."""
     need("runc", "install the package runc")
     need("busybox", "install the package busybox-static")
-    bundle, name = f"{host.scratch}/container", f"nslab-{SESSION}"
+    bundle, name = f"{host.scratch}/container", f"nslab-{host.session}"
+    process = {**_PROCESS, "env": ["PATH=/", f"{TAG}={host.session}"]}
     host.check_output("mkdir -p %s && cp $(command -v busybox) %s", f"{bundle}/rootfs", f"{bundle}/rootfs")
-    host.check_output("printf %%s %s >%s", json.dumps(_BUNDLE), f"{bundle}/config.json")
+    host.check_output(
+        "printf %%s %s >%s", json.dumps({**_BUNDLE, "process": process}), f"{bundle}/config.json"
+    )
     started = host.run("unshare --mount --cgroup sh -c %s - %s %s", _RUN, bundle, name)
     assert started.rc == 0, f"runc does not run: {host.check_output('cat %s', bundle + '/log')}"
     return int(host.check_output("cat %s", f"{bundle}/pid"))

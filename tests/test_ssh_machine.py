@@ -17,6 +17,7 @@ from harness.hosts.ssh_machine import PARTS
 
 IS_THE_MACHINE = """
     assert host.check_output("cat /proc/1/comm") == "sshd", "not a stage's PID 1"
+    assert host.check_output("echo $NSLAB_SESSION") == host.session
 """
 WAITS = SPOILS + "    print('spoiled', flush=True)\n    host.run('tail -f /dev/null')\n"
 LOSES = (

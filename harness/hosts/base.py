@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import testinfra.host
 from testinfra.backend.base import BaseBackend, CommandResult
 
-from harness.environment import environment
+from harness.environment import SESSION, environment
 from harness.errors import LabError, WaitExpiredError
 from harness.notebook import Notebook
 
@@ -115,6 +115,8 @@ class LabHost(testinfra.host.Host):
     user = "root" if os.geteuid() == 0 else f"uid {os.geteuid()}, root in a user namespace of its own"
     """Who the commands on the host are, in the words of a report."""
     scratch = ""
+    session = SESSION
+    """The mark (:data:`harness.environment.TAG`) by which what runs on the host is known as the lab's."""
     terminal_is_elsewhere = False
     """Whether a shell's terminal is the host's own, and that of this machine only passes everything on."""
     architecture = platform.machine()

@@ -43,7 +43,7 @@ class SshHost(LabHost):
 
     def __init__(self, link: Link, notebook: Notebook, wait: float = DEFAULT_WAIT) -> None:
         """Reach it by ``link``."""
-        self._link = link
+        self._link, self.session = link, link.session
         self._channel: Channel | None = None
         self._entered = 0
         name = link.target.name
