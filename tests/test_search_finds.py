@@ -10,11 +10,11 @@ import pytest
 
 from harness.hosts.stage import Stage
 from harness.notebook import Notebook
-from harness.propagation.programs import replay
+from harness.propagation.programs import parse, replay
 from harness.propagation.state import LOST_UNBINDABLE
 from harness.search import on_host
 from harness.search.hold import WITNESSES, Search, deviations
-from harness.search.kernel import Disagreement, Kernel, disagreement
+from harness.search.kernel import Disagreement, Kernel, disagreement, seen
 from harness.search.script import script, told
 from harness.worker import Worker
 
@@ -60,15 +60,10 @@ def test_search_finds_by_itself_what_the_kernel_loses(kernel: Kernel, seed: int)
         assert "unbindable" in told(shortest, "of this machine")
 
 
-def test_script_shows_the_disagreement_alone(kernel: Kernel, stage: Stage, tmp_path: Path) -> None:
-    """The script of a disagreement runs without the lab, and shows what the kernel has."""
-    steps = replay(WITNESSES[LOST_UNBINDABLE])
-    found = disagreement(steps, kernel.run(steps))
-    if found is None:
-        pytest.skip("this machine's kernel agrees with the model: there is nothing to show")
-    file = tmp_path / "propagation.sh"
+def run_script(stage: Stage, folder: Path, found: Disagreement) -> str:
+    """What the script of a disagreement shows, without an error."""
+    file = folder / "propagation.sh"
     file.write_text(script(found, "of this machine"))
-
     shown = subprocess.run(
         stage.enter(["sh", str(file)], terminal=False),
         capture_output=True,
@@ -76,9 +71,34 @@ def test_script_shows_the_disagreement_alone(kernel: Kernel, stage: Stage, tmp_p
         timeout=LIMIT,
         check=False,
     )
-
     assert (shown.returncode, shown.stderr) == (0, "")
-    ns0, _, ns1 = shown.stdout.partition("ns1:")
+    return shown.stdout
+
+
+def test_script_shows_the_disagreement_alone(kernel: Kernel, stage: Stage, tmp_path: Path) -> None:
+    """The script of a disagreement runs without the lab, and shows what the kernel has."""
+    steps = replay(WITNESSES[LOST_UNBINDABLE])
+    found = disagreement(steps, kernel.run(steps))
+    if found is None:
+        pytest.skip("this machine's kernel agrees with the model: there is nothing to show")
+
+    ns0, _, ns1 = run_script(stage, tmp_path, found).partition("ns1:")
+
     assert "unbindable - tmpfs w" in ns0
     assert "- tmpfs w" in ns1
     assert "unbindable" not in ns1
+
+
+@pytest.mark.parametrize("ended", ["", "; exit"], ids=["lives", "ended"])
+def test_script_ends_a_namespace_as_the_program_does(
+    kernel: Kernel, stage: Stage, tmp_path: Path, ended: str
+) -> None:
+    """A slave in a script has its master as long as that one's namespace lives, and no longer."""
+    steps = replay(parse(f"mount t /a; make-shared /a; unshare; ns1: make-slave /a{ended}"))
+    answers = kernel.run(steps)
+    found = Disagreement(steps, answers[-1][0], seen(steps, answers))
+
+    _, _, ns1 = run_script(stage, tmp_path, found).partition("ns1:")
+
+    assert " - tmpfs t " in ns1
+    assert ("master:" in ns1) == (not ended)

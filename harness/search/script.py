@@ -21,7 +21,7 @@ if [ -z "${{NSLAB_INSIDE-}}" ]; then
     NSLAB_INSIDE=1 exec unshare --mount --propagation private sh "$0"
 fi
 work=$(mktemp -d) || exit
-trap 'kill $holders 2>/dev/null; umount -l "$root" 2>/dev/null; rm -r "$work"' EXIT
+trap 'kill $holders 2>/dev/null; umount "$root" 2>/dev/null; rm -r "$work"' EXIT
 holders=
 root=$work/root
 mkdir "$root" && mount -t tmpfs w "$root" && mount --make-private "$root" || exit
@@ -40,7 +40,9 @@ show() {{ # $1: its number
     echo "  ns$1:"
     in_ns "$1" sh -c 'grep " $0[/ ]" /proc/self/mountinfo' "$root" | sed "s|$root|/|; s|//|/|; s/^/    /"
 }}
-hold 0 nsenter --mount=/proc/self/ns/mnt --
+# The first one is no longer this shell's, so that it can end.
+hold 0 unshare --mount --propagation unchanged --
+umount "$root"
 """
 
 
@@ -80,7 +82,8 @@ def commands(step: Step, before: Sequence[Step]) -> list[str]:
         made = " ".join(f"{target}{directory}" for directory in sorted(DIRECTORIES - {"/"}))
         return [f"in_ns {actor} mount -t tmpfs {operation.source} {target} && in_ns {actor} mkdir {made}"]
     if kind == "exit":
-        return [f'kill "$(cat "$work/{actor}")"; rm "$work/{actor}"; sleep 0.1']
+        # Who has ended has left its namespaces; it is the shell's child, for each command executes the next.
+        return [f'pid=$(cat "$work/{actor}"); kill "$pid"; wait "$pid" 2>/dev/null; rm "$work/{actor}"']
     if kind.startswith("unshare"):
         return [_hold(operation, step, before)]
     if kind in ("bind", "rbind", "move"):
