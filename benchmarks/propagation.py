@@ -9,9 +9,8 @@ from benchmarks.clock import seconds
 from harness.hosts.stage import Stage
 from harness.notebook import Notebook
 from harness.propagation.programs import Step
-from harness.search import on_host
 from harness.search.hold import Search, deviations
-from harness.search.kernel import Answer, Kernel
+from harness.search.kernel import Answer, Kernel, worker
 from harness.worker import Worker
 
 ROUNDS = 5
@@ -34,16 +33,16 @@ class Recording(Kernel):
     def again(self) -> None:
         """The same system calls and reads of mount tables once more, and nothing else: all in a row."""
         for steps in self.ran:
-            self.send(steps)
+            self.send(step.operation for step in steps)
         for _ in self.ran:
             self.receive()
 
 
 def search() -> None:
     """Verified steps for each second, beside the same programs run without a model and without draws."""
-    with Stage(Notebook()) as stage, Worker(stage, on_host) as worker:
-        behind = deviations(Kernel(worker), lambda _: True)
-        rounds = [_searched_and_plain(worker, behind, seed) for seed in range(ROUNDS)]
+    with Stage(Notebook()) as stage, worker(stage) as running:
+        behind = deviations(Kernel(running), lambda _: True)
+        rounds = [_searched_and_plain(running, behind, seed) for seed in range(ROUNDS)]
     verified = median(steps / whole for steps, whole, _ in rounds)
     ratio = median(plain / whole for _, whole, plain in rounds)
     print(f"propagation: {verified:.0f} verified steps/s, ratio to the bare calls {ratio:.2f} (goal: 0.5)")

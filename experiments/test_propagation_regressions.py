@@ -14,19 +14,17 @@ import pytest
 from harness.hosts.base import LabHost
 from harness.notebook import Notebook
 from harness.propagation.programs import replay
-from harness.search import on_host
 from harness.search.hold import WITNESSES
-from harness.search.kernel import Kernel, disagreement
+from harness.search.kernel import Kernel, disagreement, worker
 from harness.search.script import script, told
 from harness.search.trees import parted
-from harness.worker import Worker
 
 
 @pytest.fixture
 def kernel(host: LabHost) -> Iterator[Kernel]:
     """The host's kernel, as something that runs programs."""
-    with Worker(host, on_host) as worker:
-        yield Kernel(worker)
+    with worker(host) as running:
+        yield Kernel(running)
 
 
 @pytest.mark.parametrize("name", WITNESSES)

@@ -14,12 +14,10 @@ from hypothesis import settings
 
 from harness.hosts.base import LabHost
 from harness.notebook import Notebook
-from harness.search import on_host
 from harness.search.hold import Search, deviations
-from harness.search.kernel import Kernel
+from harness.search.kernel import Kernel, worker
 from harness.search.script import script, told
 from harness.search.trees import parted
-from harness.worker import Worker
 
 PROGRAMS = 15
 """Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
@@ -28,8 +26,8 @@ PROGRAMS = 15
 @pytest.fixture
 def kernel(host: LabHost) -> Iterator[Kernel]:
     """The host's kernel, as something that runs programs."""
-    with Worker(host, on_host) as worker:
-        yield Kernel(worker)
+    with worker(host) as running:
+        yield Kernel(running)
 
 
 def test_kernel_agrees_with_the_model(

@@ -17,10 +17,8 @@ from harness.hosts.base import LabHost
 from harness.notebook import Notebook
 from harness.propagation.programs import parse, replay
 from harness.propagation.render import Line, Table
-from harness.search import on_host
-from harness.search.kernel import Kernel, disagreement, seen
+from harness.search.kernel import Kernel, disagreement, seen, worker
 from harness.search.script import told
-from harness.worker import Worker
 
 
 class Cell(NamedTuple):
@@ -135,8 +133,8 @@ CLONE = {
 @pytest.fixture
 def kernel(host: LabHost) -> Iterator[Kernel]:
     """The host's kernel, as something that runs programs."""
-    with Worker(host, on_host) as worker:
-        yield Kernel(worker)
+    with worker(host) as running:
+        yield Kernel(running)
 
 
 def ran(kernel: Kernel, program: str) -> tuple[str, Mapping[int, Table]]:

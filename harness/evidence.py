@@ -153,7 +153,7 @@ class KnownDifference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """Pattern of names of a model's rules to the outcome that deviates."""
 
 
-class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+class Sighting(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A known difference as one experiment met it."""
 
     id: str
@@ -162,6 +162,8 @@ class Sighting(msgspec.Struct, frozen=True, kw_only=True):
     value: Value
     words: str
     """What it is and where it is fixed, in one line."""
+    host: str = ""
+    """Which host has it, where the experiment had several."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

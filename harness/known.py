@@ -39,8 +39,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     id: str
     what: str
     source: str
-    facts: list[str]
+    facts: list[str] = []
     """Patterns of the facts whose differences it explains."""
+    steps: dict[str, str] = {}
+    """Pattern of a differential search's symptoms to the outcome of the step on the older of two kernels."""
 
 
 class Known(NamedTuple):
@@ -69,6 +71,9 @@ def read(file: Path = FILE) -> Known:
     )
     for difference in known.differences:
         _check(file, difference)
+    for change in known.changes:
+        if not (change.facts or change.steps):
+            raise UnmetNeedError(f"{file}: entry {change.id!r}: it explains nothing; give it facts or steps")
     return known
 
 
@@ -225,6 +230,14 @@ def _not_there(run: Run, host: HostDescription, entry: KnownDifference) -> Itera
     seen += [f"{id_} held" for id_ in dict.fromkeys(held) if id_ in entry.claims]
     if seen:
         yield Stale(entry.id, host.name, build_of(host), ", ".join(seen[:3]))
+
+
+def explained_step(changes: Iterable[Change], symptom: str, older: str) -> str:
+    """The change that explains why two kernels differ in a step, in one line; empty where none does."""
+    for change in changes:
+        if any(fnmatchcase(symptom, pattern) and older == told for pattern, told in change.steps.items()):
+            return f"{change.id}: {change.what} ({change.source})"
+    return ""
 
 
 def explained(changes: Iterable[Change], fact: str) -> str:

@@ -11,16 +11,20 @@ names where it runs on a host, and answers what comes there::
     if __name__ == "__channelexec__":
         for request in channel:
             channel.send(answer(request))
+
+What it has in common with another module it may import from that one, where both are carried.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import signal
 import subprocess
 import tempfile
 import threading
+from collections.abc import Sequence
 from types import ModuleType
 from typing import IO, TYPE_CHECKING, Any
 
@@ -39,6 +43,17 @@ if TYPE_CHECKING:
 
 _GRACE = 2.0
 """Seconds for an interpreter whose input has ended to end itself."""
+
+
+_TOGETHER = """
+import sys, types
+*others, (name, source) = channel.receive()
+for other, text in others:
+    made = sys.modules[other] = types.ModuleType(other)
+    exec(compile(text, other, "exec"), vars(made))
+exec(compile(source, name, "exec"), globals())
+"""
+"""Makes modules importable there, by their names, and runs the last one."""
 
 
 class _Pipes(Popen2IO):
@@ -60,8 +75,17 @@ class _Pipes(Popen2IO):
 class Worker:
     """A module that runs on a host and answers requests; it ends with the host."""
 
-    def __init__(self, host: LabHost, module: ModuleType, wait: float | None = None) -> None:
+    def __init__(
+        self,
+        host: LabHost,
+        module: ModuleType,
+        wait: float | None = None,
+        *,
+        beside: Sequence[ModuleType] = (),
+    ) -> None:
         """Carry the module there and start it; its start and each answer may take ``wait`` seconds.
+
+        It may import those ``beside`` it, of which each may import those before it.
 
         Raises:
             LabError: no Python started there.
@@ -86,7 +110,9 @@ class Worker:
             raise LabError(f"{self.where} does not start: {error}") from error
         try:
             self._gateway = self._connect()
-            self._channel = self._gateway.remote_exec(module)
+            self._channel = self._gateway.remote_exec(_TOGETHER if beside else module)
+            if beside:
+                self._channel.send([(it.__name__, inspect.getsource(it)) for it in (*beside, module)])
         except BaseException as error:
             said = self._last_words()
             self.close()

@@ -72,10 +72,42 @@ mount_namespaces(7) promise, as pure functions.
   `--hypothesis-profile=soak` lets it go on for 100,000 programs.
 - `experiments/test_propagation_regressions.py`: the shortest program of each difference that was found and is
   understood, by name.
+- `experiments/test_propagation_differential.py`, with `--differential` and two or more hosts
+  (`--kernels=6.12,7.3 --differential`, `--kernels=7.3,local`, `--hosts`): the same programs on two hosts at
+  once, each host beside the next one, with no model to say who is right.
 
 A kernel's deviation is an entry of `experiments/known_differences.toml` and a switch of the model with the
 same id: the search goes on behind it, also where the file does not know it of this build. Then the experiment
 fails with every disagreement that was found. The model itself is never weakened.
+
+## Two kernels without a model
+
+Programs also hold operations that the model has no notion of; mountinfo's own options are compared too.
+
+| operation | what it does |
+|---|---|
+| `tree`, `tree-r` | copies a mount, or a tree, into a tree in no namespace: open_tree(2), OPEN_TREE_CLONE |
+| `attach` | mounts such a tree, or moves it where it is mounted already: move_mount(2) |
+| `mount-`, `move-`, `attach-beneath` | puts it beneath the uppermost mount there: MOVE_MOUNT_BENEATH |
+| `set-group` | hands a peer group on: MOVE_MOUNT_SET_GROUP |
+| `setattr`, `setattr-r` | changes attributes and propagation, also of such trees: mount_setattr(2) |
+| `remount` | gives a mount just these attributes; a less privileged namespace meets locked ones |
+| `open`, `write`, `cwd` | keeps a mount busy: a directory or file that is open, a working directory |
+| `chroot` | one more reader of the mount table, whose root directory it is |
+| `let-go` | ends what keeps mounts busy |
+
+After each step its error and all tables are compared, and what differs is made as short as it can be. Why two
+kernels differ is known where
+
+- both do at each step what the model does with the differences that each is known to have;
+- a `[[change]]` of `experiments/known_differences.toml` has the step among its `steps`: the older of the two
+  kernels answers so, because it lacks what came later. `differential.mount-beneath` is what a step of that
+  kind answered (`done` or an error's name).
+
+Steps that are known to differ are left out and the rest runs again, so that the search goes on behind them.
+The record tells what was met how often.
+
+## Situations that others have described
 
 | described as | situation | experiment |
 |---|---|---|

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import NamedTuple
 
@@ -203,7 +203,7 @@ class Whole(Kernel):
         """What the whole model says, as a host would say it."""
         with self._breaks.mended():
             whole = replay([step.operation for step in steps])
-            return [(step.errno, mountinfo(step.state)) for step in whole]
+            return answers((step.errno, step.state) for step in whole)
 
 
 class Broken:
@@ -249,6 +249,15 @@ class Broken:
     def __exit__(self, *_: object) -> None:
         """Mend it."""
         self._everywhere(self._broken, self._whole)
+
+
+def answers(steps: Iterable[tuple[str, State]]) -> list[Answer]:
+    """What a host would say of steps of which a model says these errors and states."""
+    said: list[Answer] = []
+    for errno, state in steps:
+        gone = said[-1][1].keys() - state.namespaces.keys() if said else ()
+        said.append((errno, {**dict.fromkeys(gone, b""), **mountinfo(state)}))
+    return said
 
 
 def mountinfo(state: State) -> dict[int, bytes]:

@@ -27,6 +27,10 @@ REFUSALS = {
     "a wait that is no number": (["--wait=nan"], "--wait=nan: expected a number of seconds above 0"),
     "a wait without end": (["--wait=inf"], "--wait=inf: expected a number of seconds above 0"),
     "a wait that is a word": (["--wait=long"], "invalid float value: 'long'"),
+    "one host to be held against": (
+        ["--differential"],
+        "--differential: holds hosts against each other, and this session has one, stage; name another",
+    ),
     "unknown claim": (["--claim=uts-99"], "--claim uts-99: no such claim; there are uts-1, "),
     "unknown claim for workers": (["--claim=uts-99", "-n2"], "--claim uts-99: no such claim"),
     "a claim that nothing here tests": (["--claim=uts-1"], "--claim uts-1: no collected experiment tests it"),

@@ -111,6 +111,25 @@ def test_group_of_lab_errors_is_an_error(project: Project, body: str, outcome: s
     assert [record["outcome"] for record in run["records"]] == [outcome]
 
 
+BETWEEN_HOSTS = """
+def test_two(pair):
+    \"\"\"Two hosts answer.\"\"\"
+    assert [host.check_output("echo answer") for host in pair] == ["answer", "answer"]
+"""
+
+
+def test_pairs_are_skipped_unless_asked_for(project: Project) -> None:
+    """What holds two hosts against each other is skipped without --differential; the reason is the remedy."""
+    project.experiment(BETWEEN_HOSTS)
+    ended = project.run("-rs")
+
+    assert ended.status == 0, ended.output
+    assert "1 skipped" in ended.output
+    assert "say --differential, and --kernels=6.12,local or --hosts" in ended.output
+    (run,) = project.runs()
+    assert run["records"] == []
+
+
 def test_same_with_workers(outcomes: Project) -> None:
     """With pytest-xdist the outcomes and the records are the same."""
     ended = outcomes.run("-n2")

@@ -12,11 +12,9 @@ from harness.hosts.stage import Stage
 from harness.notebook import Notebook
 from harness.propagation.programs import parse, replay
 from harness.propagation.state import LOST_UNBINDABLE
-from harness.search import on_host
 from harness.search.hold import WITNESSES, Search, deviations
-from harness.search.kernel import Disagreement, Kernel, disagreement, seen
+from harness.search.kernel import Disagreement, Kernel, disagreement, seen, worker
 from harness.search.script import script, told
-from harness.worker import Worker
 
 LIMIT = 30.0
 BUDGET = 150
@@ -33,8 +31,8 @@ def stage() -> Iterator[Stage]:
 @pytest.fixture(scope="module")
 def kernel(stage: Stage) -> Iterator[Kernel]:
     """This machine's kernel."""
-    with Worker(stage, on_host) as worker:
-        yield Kernel(worker)
+    with worker(stage) as running:
+        yield Kernel(running)
 
 
 def behind(kernel: Kernel) -> set[str]:

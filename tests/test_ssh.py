@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,32 @@ def test_configuration_that_can_be_read_once(project: Project, machine: Remote) 
     assert ended.status == 0, ended.output
     assert set(outcomes(project).values()) == {"passed"}
     assert len(outcomes(project)) == 2
+
+
+PAIR = """
+def test_pair(pair):
+    \"\"\"Each of two hosts is there while the other one is.\"\"\"
+    one, other = pair
+    assert [host.check_output("echo $((40 + 2))") for host in (one, other, one)] == ["42"] * 3
+"""
+
+
+def test_neighbours_at_once(project: Project, machine: Remote) -> None:
+    """With --differential each host is held against the next one, both of them there at once."""
+    project.experiment(PAIR)
+    project.experiment(PASSES, "test_later.py")
+    before = left_there(machine)
+    ended = project.run(
+        f"--hosts=ssh://{NAME},ssh://{ORDINARY},local", f"--ssh-config={machine.config}", "--differential"
+    )
+
+    assert ended.status == 0, ended.output
+    names = [f"ssh://{NAME}", f"ssh://{ORDINARY}", "stage"]
+    pairs = [f"test_pair[{one}-{other}]" for one, other in pairwise(names)]
+    assert sorted(outcomes(project)) == sorted([*pairs, *(f"test_passes[{host}-python]" for host in names)])
+    (run,) = project.runs()
+    assert {record["host"] for record in run["records"] if "pair" in record["test"]} == {*names[1:]}
+    assert left_there(machine) == before
 
 
 def test_machine_that_is_lost(project: Project, tmp_path: Path, machine: Remote) -> None:

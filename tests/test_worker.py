@@ -59,6 +59,24 @@ def test_module_answers_from_within_the_host(stage: Stage, echo: types.ModuleTyp
     assert there != here
 
 
+def test_module_imports_those_beside_it(stage: Stage, tmp_path: Path) -> None:
+    """A module that is carried imports those that are carried beside it, each of which those before it."""
+    texts = {
+        "one": "ONE = 1",
+        "one.two": "from one import ONE\nTWO = ONE + 1",
+        "main": "from one.two import TWO\nchannel.send(channel.receive() * TWO)",
+    }
+    modules = []
+    for name, text in texts.items():
+        module = types.ModuleType(name)
+        module.__file__ = str(tmp_path / f"{name}.py")
+        Path(module.__file__).write_text(text)
+        modules.append(module)
+
+    with Worker(stage, modules[-1], beside=modules[:-1]) as worker:
+        assert worker.ask(21) == 42
+
+
 def test_dead_worker_is_an_error(stage: Stage, echo: types.ModuleType) -> None:
     """A worker that ends without an answer is an error that tells how it ended."""
     worker = Worker(stage, echo)

@@ -119,6 +119,8 @@ class LabHost(testinfra.host.Host):
     """The mark (:data:`harness.environment.TAG`) by which what runs on the host is known as the lab's."""
     terminal_is_elsewhere = False
     """Whether a shell's terminal is the host's own, and that of this machine only passes everything on."""
+    closed = False
+    """Whether it was closed."""
     architecture = platform.machine()
     """As ``uname -m`` tells it."""
     python = str(Path(sys.executable).resolve())
@@ -196,6 +198,7 @@ class LabHost(testinfra.host.Host):
 
     def close(self) -> None:
         """End every process on the host, then undo everything that was done to make it."""
+        self.closed = True
         with contextlib.ExitStack() as last:
             # Only then: the terminals' own processes wait for, and so reap, what they had started there.
             for shell in self.shells:

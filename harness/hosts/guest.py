@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -130,11 +131,12 @@ class Guest(LabHost):
 
 
 class GuestPlace:
-    """Where a session gets the guests of one kernel from; one is alive at a time in a process."""
+    """Where a session gets the guests of one kernel from; beside those in use none is alive in a process."""
 
     kind = Guest.kind
     notice = ""
-    _alive: GuestPlace | None = None
+    _idle: ClassVar[set[GuestPlace]] = set()
+    """Those with a guest that no experiment has at the moment."""
 
     def __init__(self, choice: Choice) -> None:
         """Know of a kernel; nothing is fetched or booted yet."""
@@ -181,9 +183,9 @@ class GuestPlace:
         Raises:
             GuestError: there is none.
         """
-        if GuestPlace._alive not in (None, self):
-            GuestPlace._alive.close()
-        GuestPlace._alive = self
+        GuestPlace._idle.discard(self)
+        for other in [*GuestPlace._idle]:
+            other.close()
         self._vm = self._vm or self.restore()
         return Guest(self, self._vm, notebook, wait)
 
@@ -212,6 +214,7 @@ class GuestPlace:
             raise
         if pristine:
             self._vm = vm
+            GuestPlace._idle.add(self)
         else:
             vm.close(keep_log=told)
 
@@ -229,6 +232,7 @@ class GuestPlace:
 
     def close(self) -> None:
         """End the guest that is alive."""
+        GuestPlace._idle.discard(self)
         if self._vm:
             self._vm.close()
             self._vm = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -20,9 +21,9 @@ from harness.ssh.targets import Target
 
 
 class SshPlace:
-    """Where a session gets the hosts of one machine from; a process is connected to one at a time."""
+    """Where a session gets the hosts of one machine from; a process is connected to those in use alone."""
 
-    _connected: SshPlace | None = None
+    _connected: ClassVar[set[SshPlace]] = set()
 
     def __init__(
         self, target: Target, folder: Path, number: int, wait: float, make: type[SshHost] = SshStage
@@ -38,6 +39,7 @@ class SshPlace:
         self._note = folder / f"{number}.lost"
         """Tells every process of the session that the machine can't be reached: they need not try."""
         self._link: Link | None = None
+        self._host: LabHost | None = None
         self._described = folder / f"{number}.json"
         """What the machine is, for every process of the session."""
 
@@ -72,10 +74,13 @@ class SshPlace:
         Raises:
             HostLostError: the machine is gone.
         """
-        if SshPlace._connected not in (None, self):
-            SshPlace._connected.close()
-        SshPlace._connected = self
-        return self._make(self._connect(), notebook, wait)
+        for other in SshPlace._connected - {self}:
+            if other._host is None or other._host.closed:
+                other.close()
+        link = self._connect()
+        SshPlace._connected.add(self)
+        self._host = self._make(link, notebook, wait)
+        return self._host
 
     def _connect(self) -> Link:
         """The link; a lost one is made once more, and a machine that then can't be reached stays lost."""
@@ -96,6 +101,7 @@ class SshPlace:
 
     def close(self) -> None:
         """Remove everything there and end the connection."""
+        SshPlace._connected.discard(self)
         if self._link:
             self._link.close()
             self._link = None

@@ -15,7 +15,15 @@ from harness.environment import search_path
 from harness.hosts.base import DEFAULT_WAIT
 from harness.hosts.place import HerePlace
 from harness.plugin import conclusion
-from harness.plugin.places import Spreading, acts_on_others, add_options, configure, in_order_of_hosts, places
+from harness.plugin.places import (
+    Spreading,
+    acts_on_others,
+    add_options,
+    configure,
+    in_order_of_hosts,
+    pairs,
+    places,
+)
 from harness.plugin.recorder import Recorder, RecordTaker, claims_of
 
 pytest_plugins = [
@@ -139,6 +147,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     config = metafunc.config
     if "host" in metafunc.fixturenames:
         metafunc.parametrize("host", list(places(config)), indirect=True)
+    if "pair" in metafunc.fixturenames:
+        metafunc.parametrize("pair", pairs(config), indirect=True)
     if "isolator" in metafunc.fixturenames:
         metafunc.parametrize("isolator", isolator_names(config), indirect=True)
     if "golang" in metafunc.fixturenames:

@@ -62,7 +62,7 @@ class Conclusion:
         met: dict[str, dict[str, None]] = {}
         for record in self._run.records:
             for sighting in record.known:
-                met.setdefault(sighting.words, {})[record.host] = None
+                met.setdefault(sighting.words, {})[sighting.host or record.host] = None
         for words, hosts in met.items():
             yield f"known on {', '.join(hosts)}: {words}"
 

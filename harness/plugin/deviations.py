@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
+import msgspec
 import pytest
 
 from harness import known
@@ -20,9 +21,17 @@ _DESCRIBED = pytest.StashKey[dict[str, HostDescription]]()
 class KnownDifferences:
     """Tells deviations that are known of the host's kernel from new ones."""
 
-    def __init__(self, config: pytest.Config, host: str, notebook: Notebook) -> None:
+    def __init__(
+        self, config: pytest.Config, host: str, notebook: Notebook, *, one_of_several: bool = False
+    ) -> None:
         """The host is asked for its kernel when something deviates."""
         self._config, self._host, self._notebook = config, host, notebook
+        self._named = host if one_of_several else ""
+
+    @property
+    def build(self) -> str:
+        """The version of the host's kernel."""
+        return known.build_of(_described(self._config, self._host))
 
     def __call__(self, *, value: Value, fact: str = "", rule: str = "") -> bool:
         """Whether it is known that a fact, or the outcome of a model's rule, has this value here.
@@ -33,8 +42,9 @@ class KnownDifferences:
 
     def explain(self, sort: known.Sort, name: str, value: Value) -> bool:
         """The same for a fact, a rule, or a claim whose value is the message that refutes it."""
-        build = known.build_of(_described(self._config, self._host))
-        sighting = known.match(known.read().differences, build, sort, name, value)
+        sighting = known.match(known.read().differences, self.build, sort, name, value)
+        if sighting and self._named:
+            sighting = msgspec.structs.replace(sighting, host=self._named)
         if sighting and sighting not in self._notebook.known:
             self._notebook.known.append(sighting)
         return sighting is not None
@@ -52,6 +62,12 @@ def _described(config: pytest.Config, name: str) -> HostDescription:
 def known_differences(request: pytest.FixtureRequest, host: LabHost, notebook: Notebook) -> KnownDifferences:
     """Whether a deviating value is a known difference of the host's kernel: ``known(fact=…, value=…)``."""
     return KnownDifferences(request.config, host.name, notebook)
+
+
+@pytest.fixture
+def known_on(request: pytest.FixtureRequest, notebook: Notebook) -> Callable[[LabHost], KnownDifferences]:
+    """The same for an experiment with several hosts: ``known_on(host)(rule=…, value=…)``."""
+    return lambda host: KnownDifferences(request.config, host.name, notebook, one_of_several=True)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -51,16 +52,39 @@ def notebook(request: pytest.FixtureRequest) -> Notebook:
 @pytest.fixture
 def host(request: pytest.FixtureRequest, notebook: Notebook, watch: Watch) -> Iterator[LabHost]:
     """The host: where a claim is checked from outside. Afterwards the machine must be as before."""
-    made = places(request.config)[request.param].open(notebook, request.config.getoption("--wait"))
-    try:
+    with _opened(request, notebook, watch, [request.param]) as (made,):
         yield made
-    finally:
-        reached = watch.reached(made.peer_groups())
-        made.close()
+
+
+@pytest.fixture
+def pair(request: pytest.FixtureRequest, notebook: Notebook, watch: Watch) -> Iterator[list[LabHost]]:
+    """Two hosts at once, to be held against each other; with ``--differential``."""
+    with _opened(request, notebook, watch, request.param) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def _opened(
+    request: pytest.FixtureRequest, notebook: Notebook, watch: Watch, names: Sequence[str]
+) -> Iterator[list[LabHost]]:
+    """Hosts with these names; afterwards the machine must be as before."""
+    reached: set[int] = set()
+    with contextlib.ExitStack() as opened:
+        made = []
+        for name in names:
+            host = places(request.config)[name].open(notebook, request.config.getoption("--wait"))
+            made.append(host)
+            opened.callback(host.close)
+            opened.callback(_look, watch, host, reached)
+        yield made
     changes = watch.changes(reached)
     if changes:
         request.session.shouldstop = f"this machine was changed: {'; '.join(changes)}"
         raise MachineChangedError(f"{request.node.name} left this machine changed: {'; '.join(changes)}")
+
+
+def _look(watch: Watch, host: LabHost, reached: set[int]) -> None:
+    reached |= watch.reached(host.peer_groups())
 
 
 @pytest.fixture

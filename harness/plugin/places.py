@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ def add_options(group: pytest.OptionGroup) -> None:
         "built tree; 'local' is this machine's own, on a stage",
     )
     group.addoption(
+        "--differential",
+        action="store_true",
+        help="hold hosts against each other too, each against the next: needs two or more",
+    )
+    group.addoption(
         "--modules", metavar="DIR", default="", help="modules for a bzImage that is named in --kernels"
     )
 
@@ -76,6 +82,11 @@ def configure(config: pytest.Config) -> None:
     if LOCAL in asked or any(target.name == LOCAL for target in machines.targets) or not found:
         found.append(HerePlace(hosts.HOSTS, config.getoption("--stage"), config.getoption("--wait")))
     config.stash[_PLACES] = {place.name: place for place in found}
+    if config.getoption("--differential") and len(config.stash[_PLACES]) < 2:
+        raise pytest.UsageError(
+            f"--differential: holds hosts against each other, and this session has one, {found[0].name}; "
+            "name another, such as --kernels=6.12,local"
+        )
     for place in found:
         config.add_cleanup(place.close)
 
@@ -118,6 +129,14 @@ def _say_nothing(_line: str) -> None:
 def places(config: pytest.Config) -> dict[str, Place]:
     """The session's sources of hosts by the names of the hosts, in the order of the matrix."""
     return config.stash[_PLACES]
+
+
+def pairs(config: pytest.Config) -> list[Any]:
+    """The neighbours in the matrix, as parameters; one that is skipped where none were asked for."""
+    if not config.getoption("--differential"):
+        why = "holds two hosts against each other: say --differential, and --kernels=6.12,local or --hosts"
+        return [pytest.param((), marks=pytest.mark.skip(reason=why), id="differential")]
+    return [pytest.param(pair, id="-".join(pair)) for pair in pairwise(places(config))]
 
 
 def in_order_of_hosts(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -77,7 +77,7 @@ def take_record(item: pytest.Item, phases: list[pytest.TestReport], notebook: No
         test=printable(item.nodeid),
         title=printable(" ".join((function.__doc__ or item.name).split())),
         claims=claims_of(item),
-        host=parameters.get("host", next(iter(places(item.config)))),
+        host=parameters.get("host") or [next(iter(places(item.config))), *parameters.get("pair", ())][-1],
         isolator=next((parameters[name] for name in ISOLATED_BY if name in parameters), None),
         outcome=outcome_of(phases),
         message=printable(message_of(bad)) if bad else "",

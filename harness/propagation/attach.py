@@ -10,7 +10,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 
-from harness.propagation.state import LOST_COVER, TWO_COVERS, Mount, Place, Refused, State, within
+from harness.propagation.state import (
+    FREES_COVER,
+    LOST_COVER,
+    TWO_COVERS,
+    Mount,
+    Place,
+    Refused,
+    State,
+    within,
+)
 
 Tree = list[Mount]
 """A mount and what is below it, parents first."""
@@ -184,6 +193,8 @@ def beneath(state: State, tree: Tree) -> Tree:
         return tree
     if there.locked and LOST_COVER not in state.known:
         tree = [root._replace(locked=True), *tree[1:]]
+    if FREES_COVER in state.known:
+        there = there._replace(locked=False)
     uppermost = tree[0]
     if TWO_COVERS in state.known:
         return [*tree, there._replace(parent=uppermost.id, point=uppermost.root)]

@@ -45,14 +45,14 @@ WEIGHTS = {
 """How often each kind of operation is drawn, compared with the others."""
 
 _KINDS = [kind for kind, weight in WEIGHTS.items() for _ in range(weight)]
-_CHOICES = 16
+CHOICES = 16
 """How many numbers choose a place; the last one chooses what is nowhere, those before it anything."""
 _ON_MOUNTS = 12
 
 Draw = tuple[int, int, int]
 """A step before there is a state to read it in: what, by whom and where, from where."""
 
-LIMITS: Draw = (len(_KINDS), MOST_NAMESPACES * _CHOICES, _CHOICES)
+LIMITS: Draw = (len(_KINDS), MOST_NAMESPACES * CHOICES, CHOICES)
 """Each number of a draw is below its limit."""
 
 
@@ -71,8 +71,8 @@ def read(drawn: Iterable[Draw], known: Set[str] = frozenset(), opening: int = 0)
         state = step.state
         yield step
     for number, draw in enumerate(drawn, 1):
-        operation = _operation(draw, number, state)
-        if not _possible(operation, state):
+        operation = meant(draw, number, state)
+        if not possible(operation, state):
             continue
         after, errno = outcome(state, operation)
         if len(after.mounts) <= MOST_MOUNTS:
@@ -80,9 +80,10 @@ def read(drawn: Iterable[Draw], known: Set[str] = frozenset(), opening: int = 0)
             yield Step(operation, errno, state)
 
 
-def _operation(draw: Draw, number: int, state: State) -> Operation:
+def meant(draw: Draw, number: int, state: State) -> Operation:
+    """The operation that a draw means where the model has this state."""
     kind, whom, source = draw
-    actor, target = divmod(whom, _CHOICES)
+    actor, target = divmod(whom, CHOICES)
     alive = sorted(state.namespaces)
     operation = Operation(_KINDS[kind], alive[actor % len(alive)])
     kind_, actor = operation.kind, operation.actor
@@ -90,14 +91,14 @@ def _operation(draw: Draw, number: int, state: State) -> Operation:
         return operation
     paths, mounted = places(state, actor)
     if kind_ == "mount":
-        return operation._replace(target=_one(target, paths), source=f"t{number}")
+        return operation._replace(target=one_of(target, paths), source=f"t{number}")
     if kind_ in ("bind", "rbind"):
-        return operation._replace(target=_one(target, ["/", *paths]), source=_one(source, ["/", *paths]))
+        return operation._replace(target=one_of(target, ["/", *paths]), source=one_of(source, ["/", *paths]))
     if kind_ == "move":
-        return operation._replace(target=_one(target, ["/", *paths]), source=_one(source, paths, mounted))
+        return operation._replace(target=one_of(target, ["/", *paths]), source=one_of(source, paths, mounted))
     if kind_.startswith("umount"):
-        return operation._replace(target=_one(target, paths, mounted))
-    return operation._replace(target=_one(target, ["/", *paths], ["/", *mounted]))
+        return operation._replace(target=one_of(target, paths, mounted))
+    return operation._replace(target=one_of(target, ["/", *paths], ["/", *mounted]))
 
 
 def places(state: State, namespace: int) -> tuple[list[str], list[str]]:
@@ -114,14 +115,16 @@ def places(state: State, namespace: int) -> tuple[list[str], list[str]]:
     return paths, mounted
 
 
-def _one(number: int, paths: Sequence[str], preferred: Sequence[str] = ()) -> str:
-    if number == _CHOICES - 1:
+def one_of(number: int, paths: Sequence[str], preferred: Sequence[str] = ()) -> str:
+    """The path that a number stands for; most stand for the preferred, one for what is nowhere."""
+    if number == CHOICES - 1:
         return MISSING
     chosen = preferred if preferred and number < _ON_MOUNTS else paths
     return chosen[number % len(chosen)]
 
 
-def _possible(operation: Operation, state: State) -> bool:
+def possible(operation: Operation, state: State) -> bool:
+    """Whether there is room for it: for another namespace, or for one fewer."""
     if operation.kind.startswith("unshare"):
         return len(state.namespaces) < MOST_NAMESPACES
     return operation.kind != "exit" or len(state.namespaces) > 1

@@ -80,10 +80,11 @@ def _tags(mount: Mount, here: Iterable[int], masters: Mapping[int, int]) -> tupl
     return tuple(tags)
 
 
-def of_text(text: str) -> list[Raw]:
+def of_text(text: str, *, options: bool = False) -> list[Raw]:
     """The lines of a mountinfo text, in the order of the tree (proc_pid_mountinfo(5)).
 
-    Paths of the model hold nothing that the kernel would escape.
+    With ``options``, a mount's own ones are among its tags where they are not the usual ones. Paths of the
+    model hold nothing that the kernel would escape.
     """
     children: dict[str, list[list[str]]] = {}
     ids = set()
@@ -96,13 +97,18 @@ def of_text(text: str) -> list[Raw]:
     while waiting:
         depth, fields = waiting.pop()
         end = fields.index("-", 6)
-        lines.append((depth, fields[4], fields[end + 2], fields[3], tuple(fields[6:end])))
+        tags = (*fields[6:end], *_unusual(fields[5])) if options else tuple(fields[6:end])
+        lines.append((depth, fields[4], fields[end + 2], fields[3], tags))
         below = children.get(fields[0])
         if below:
             # Two may lie at one place: they are told apart by what they are, and by how many lie on them.
             below.sort(key=lambda it: (*_point(it), len(children.get(it[0], ()))), reverse=True)
             waiting.extend((depth + 1, child) for child in below)
     return lines
+
+
+def _unusual(options: str) -> Sequence[str]:
+    return () if options == "rw,relatime" else [options]
 
 
 def _point(fields: Sequence[str]) -> tuple[str, str, str]:

@@ -24,6 +24,8 @@ SHIFTS_COVER = "cover-shifts"
 """A known difference: builds that take a mount away from below what stays, which then lies elsewhere."""
 KEEPS_COVER = "locked-cover-stays"
 """A known difference: builds that keep a locked mount over the root of one that goes with a detached tree."""
+FREES_COVER = "locked-cover-freed"
+"""A known difference: builds that hand the lock of a mount on to what comes beneath it."""
 TWO_COVERS = "two-covers"
 """A known difference: builds that put what covers a receiver onto the lowest of a stack that comes there."""
 

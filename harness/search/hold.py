@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from random import Random
 from typing import NamedTuple
-
-from hypothesis import Phase, find, settings
-from hypothesis.errors import NoSuchExample
 
 from harness.errors import LabError
 from harness.propagation import cells
 from harness.propagation.operations import Operation
 from harness.propagation.programs import OPENINGS, Step, parse, replay
 from harness.propagation.state import (
+    FREES_COVER,
     KEEPS_COVER,
     LOST_COVER,
     LOST_UNBINDABLE,
@@ -22,11 +19,8 @@ from harness.propagation.state import (
     TWO_COVERS,
     first,
 )
-from harness.search.draw import programs
+from harness.search.draw import hunt, programs
 from harness.search.kernel import Disagreement, Kernel, disagreement
-
-BATCH = 1000
-"""Programs of one search of hypothesis, which remembers every program of it."""
 
 WITNESSES: dict[str, list[Operation]] = {
     LOST_UNBINDABLE: parse("make-unbindable /; unshare"),
@@ -38,6 +32,9 @@ WITNESSES: dict[str, list[Operation]] = {
         "umount-l /a"
     ),
     KEEPS_COVER: parse("make-shared /; mount t1 /a; mount t2 /a/a; mount t3 /a/a; unshare-user; umount-l /a"),
+    FREES_COVER: parse(
+        "mount t1 /a; mount t2 /a/a; make-shared /a; bind /a /b; unshare-user; mount t3 /b/a;ns1: umount /a/a"
+    ),
     TWO_COVERS: parse("make-shared /; unshare-user; ns1: mount t1 /a; bind /a /; rbind / /"),
 }
 """For each known difference of the model the shortest program that shows it."""
@@ -69,42 +66,14 @@ class Search:
         for opening in OPENINGS:
             if self.check(replay(opening, self._known)):
                 return self.shortest(replay(opening, self._known))
-        seeds = Random(seed)  # noqa: S311 - chance, not secrets
-        assert settings.default is not None
-        chance = seed is not None or not settings.default.derandomize
-        for done in range(0, examples, BATCH):
-            random = Random(seeds.getrandbits(64) if chance else done)  # noqa: S311
-            found = self._batch(min(BATCH, examples - done), random)
-            if found:
-                return self.shortest(found)
-        return None
-
-    def _batch(self, examples: int, random: Random) -> list[Step] | None:
-        broken: list[LabError] = []
-
-        def differs(steps: list[Step]) -> bool:
-            try:
-                return not broken and self.check(steps) is not None
-            except LabError as error:
-                # An error in a predicate would be shrunk, as if it were what is looked for.
-                broken.append(error)
-                return False
-
-        # What hypothesis would try in thousands of runs, leaving out steps does in a few: see shortest().
-        phases = (Phase.reuse, Phase.generate)
-        usual = settings.default
-        database = usual.database if usual else None
-        options = settings(
-            max_examples=examples, derandomize=False, database=database, phases=phases, deadline=None
+        found = hunt(
+            programs(self._known),
+            lambda steps: self.check(steps) is not None,
+            examples,
+            seed,
+            b"harness.search.hold",
         )
-        key = b"harness.search.hold"
-        try:
-            found = find(programs(self._known), differs, settings=options, random=random, database_key=key)
-        except NoSuchExample:
-            found = None
-        if broken:
-            raise broken[0]
-        return found
+        return self.shortest(found) if found else None
 
     def check(self, steps: Sequence[Step]) -> Disagreement | None:
         """Run a program and say where the kernel has it otherwise."""

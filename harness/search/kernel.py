@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.hosts.base import LabHost
 from harness.propagation import render
+from harness.propagation.operations import Operation
 from harness.propagation.programs import Step
 from harness.propagation.render import Raw
 from harness.propagation.state import DIRECTORIES
+from harness.search import beyond_on_host, calls, on_host
 from harness.worker import Worker
 
 Answer = tuple[str, Mapping[int, bytes]]
 """What a host says of a step: the error's name, and the mount tables that it changed."""
 
-_MADE = sorted(DIRECTORIES - {"/"})
+MADE = sorted(DIRECTORIES - {"/"})
+"""The directories that a host makes in every file system."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +32,31 @@ class Disagreement:
     """The kernel's tables after each of the steps."""
 
 
+def worker(host: LabHost) -> Worker:
+    """A worker that runs programs on a host."""
+    return Worker(host, on_host, beside=[calls])
+
+
+def wider_worker(host: LabHost) -> Worker:
+    """A worker that also does operations beyond the model."""
+    return Worker(host, beyond_on_host, beside=[calls, on_host])
+
+
 class Kernel:
     """A host's kernel, reached by a worker that runs programs."""
 
     def __init__(self, worker: Worker) -> None:
-        """The worker has :mod:`harness.search.on_host`."""
+        """The worker is that of a host, or of a host and operations beyond the model."""
         self._worker = worker
 
     def run(self, steps: Sequence[Step]) -> list[Answer]:
         """Run one program: for each step what the kernel says, in one round trip."""
-        self.send(steps)
+        self.send(step.operation for step in steps)
         return self.receive()
 
-    def send(self, steps: Iterable[Step]) -> None:
+    def send(self, operations: Iterable[Operation]) -> None:
         """Have a program run; the answers are fetched by :meth:`receive`."""
-        self._worker.send((_MADE, [tuple(step.operation) for step in steps]))
+        self._worker.send((MADE, [*map(tuple, operations)]))
 
     def receive(self) -> list[Answer]:
         """The answers to the program that was sent."""
@@ -55,7 +69,7 @@ def disagreement(steps: Sequence[Step], answers: Sequence[Answer]) -> Disagreeme
     tables = Tables()
     state = None
     for number, (step, (errno, texts)) in enumerate(zip(steps, answers, strict=True), 1):
-        tables.change(texts, step)
+        tables.change(texts)
         # Where nothing changed on either side, they agree as they did before.
         same = step.state is state and not texts
         if errno != step.errno or not (same or tables.shown() == render.of_state(step.state)):
@@ -68,8 +82,8 @@ def seen(steps: Sequence[Step], answers: Iterable[Answer]) -> list[render.Tables
     """The kernel's tables after each step."""
     tables = Tables()
     shown = []
-    for step, (_, texts) in zip(steps, answers, strict=False):
-        tables.change(texts, step)
+    for _, (_, texts) in zip(steps, answers, strict=False):
+        tables.change(texts)
         shown.append(tables.shown())
     return shown
 
@@ -77,16 +91,18 @@ def seen(steps: Sequence[Step], answers: Iterable[Answer]) -> list[render.Tables
 class Tables:
     """The kernel's mount tables as they stand."""
 
-    def __init__(self) -> None:
-        """None so far."""
+    def __init__(self, *, options: bool = False) -> None:
+        """None so far; of each mount its own options too, or not."""
+        self._options = options
         self._raw: dict[int, list[Raw]] = {}
 
-    def change(self, texts: Mapping[int, bytes], step: Step) -> None:
-        """Take in the tables that a step changed."""
-        for number in self._raw.keys() - step.state.namespaces.keys():
-            del self._raw[number]
+    def change(self, texts: Mapping[int, bytes]) -> None:
+        """Take in the tables that a step changed; empty ones are gone."""
         for number, text in texts.items():
-            self._raw[number] = render.of_text(text.decode())
+            if text:
+                self._raw[number] = render.of_text(text.decode(), options=self._options)
+            else:
+                self._raw.pop(number, None)
 
     def shown(self) -> render.Tables:
         """The tables in canonical form."""

@@ -7,10 +7,11 @@ takes a child, which ends at once. Python 3.8 and its standard library suffice.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 from typing import Any
+
+from harness.search.calls import LIBC, call, check, furnish, mount
 
 channel: Any
 """execnet's, where this runs on a host."""
@@ -23,54 +24,31 @@ KINDS = {"shared": SHARED, "slave": SLAVE, "private": PRIVATE, "unbindable": UNB
 MAKE = {"make-" + kind: flag for kind, flag in KINDS.items()}
 MAKE.update({"make-r" + kind: flag | REC for kind, flag in KINDS.items()})
 MOUNTS = {"bind": BIND, "rbind": BIND | REC, "move": MOVE}
-MOVE_MOUNT, FSOPEN, FSCONFIG, FSMOUNT = 429, 430, 431, 432
-SET_STRING, CREATE, EMPTY_PATH = 1, 6, 4
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
-
-LIBC = ctypes.CDLL(None, use_errno=True)
-LIBC.mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
-LIBC.syscall.restype = ctypes.c_long
-LIBC.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
-
-
-def check(result: int) -> None:
-    """Raise OSError where a C function failed."""
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
 
 PROC = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
 """The host's /proc, which no namespace of a program shows."""
+
+FULL = 3 << 10
+"""Bytes: the kernel gives whole lines, a page of them at most, and no line here has a quarter of a page."""
 
 ORIGIN: Namespace
 """The namespace with an empty file system, of which each program gets a copy."""
 
 
-class Namespace:
-    """A mount namespace held by descriptors: itself, its root directory, its mount table, its owner."""
+class Table:
+    """A mount table as it is seen by who opened it."""
 
-    def __init__(self, process: str, owner: int | None) -> None:
-        """Hold the mount namespace of a process, given as a path below /proc."""
-        self.itself = os.open(process + "/ns/mnt", os.O_RDONLY, dir_fd=PROC)
-        self.root = os.open(process + "/root", os.O_RDONLY | os.O_DIRECTORY, dir_fd=PROC)
+    def __init__(self, process: str) -> None:
+        """Hold the one that a process sees, given as a path below /proc."""
         self.table = os.open(process + "/mountinfo", os.O_RDONLY, dir_fd=PROC)
-        self.owner = owner
         self.seen = b""
-
-    def enter(self) -> None:
-        """Become a process of the namespace; its root directory is the namespace's first mount."""
-        check(LIBC.setns(self.itself, NEWNS))
-        os.fchdir(self.root)
-        os.chroot(".")
 
     def news(self) -> bytes | None:
         """The mount table, or nothing where it is what it was when last asked for."""
-        text = os.pread(self.table, 1 << 16, 0)
-        while len(text) % 4096 == 0 or text[-1:] != b"\n":
+        text = more = os.pread(self.table, 1 << 16, 0)
+        while len(more) > FULL:
             more = os.pread(self.table, 1 << 16, len(text))
-            if not more:
-                break
             text += more
         if text == self.seen:
             return None
@@ -78,9 +56,31 @@ class Namespace:
         return text
 
     def close(self) -> None:
+        """Let go of it."""
+        os.close(self.table)
+
+
+class Namespace(Table):
+    """A mount namespace held by descriptors: itself, its root directory, its mount table, its owner."""
+
+    def __init__(self, process: str, owner: int | None) -> None:
+        """Hold the mount namespace of a process, given as a path below /proc."""
+        self.itself = os.open(process + "/ns/mnt", os.O_RDONLY, dir_fd=PROC)
+        self.root = os.open(process + "/root", os.O_RDONLY | os.O_DIRECTORY, dir_fd=PROC)
+        self.owner = owner
+        super().__init__(process)
+
+    def enter(self) -> None:
+        """Become a process of the namespace; its root directory is the namespace's first mount."""
+        check(LIBC.setns(self.itself, NEWNS))
+        os.fchdir(self.root)
+        os.chroot(".")
+
+    def close(self) -> None:
         """Let go of it: it dies."""
-        for descriptor in (self.itself, self.root, self.table):
-            os.close(descriptor)
+        super().close()
+        os.close(self.itself)
+        os.close(self.root)
 
 
 def prepare(directories: list[str]) -> None:
@@ -92,7 +92,7 @@ def prepare(directories: list[str]) -> None:
     os.chdir("/tmp")
     os.mkdir("old")
     number = PIVOT_ROOT[os.uname().machine]
-    check(LIBC.syscall(number, b".", b"old"))
+    call(number, b".", b"old")
     check(LIBC.umount2(b"/old", DETACH))
     os.chdir("/")
     os.rmdir("old")
@@ -100,40 +100,6 @@ def prepare(directories: list[str]) -> None:
     furnish(root, directories)
     os.close(root)
     ORIGIN = Namespace("thread-self", None)
-
-
-def mount(source: bytes, path: bytes, directories: list[str]) -> None:
-    """Put a new file system there that has its directories already, by the calls that fresh tools use.
-
-    Afterwards a path may lead to another copy of it, where it is mounted over a root of many places at once.
-    """
-    context = call(FSOPEN, b"tmpfs", 0)
-    try:
-        call(FSCONFIG, context, SET_STRING, b"source", source, 0)
-        call(FSCONFIG, context, CREATE, None, None, 0)
-        made = call(FSMOUNT, context, 0, 0)
-    finally:
-        os.close(context)
-    try:
-        furnish(made, directories)
-        call(MOVE_MOUNT, made, b"", -100, path, EMPTY_PATH)
-    finally:
-        os.close(made)
-
-
-def call(number: int, *arguments: Any) -> int:
-    """A system call by its number, which is the same on all architectures for those used so."""
-    result = LIBC.syscall(number, *arguments)
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return int(result)
-
-
-def furnish(root: int, directories: list[str]) -> None:
-    """Make the directories that every file system of the model has, below an open directory."""
-    for directory in directories:
-        os.mkdir(directory[1:], 0o755, dir_fd=root)
 
 
 class Program:
@@ -145,6 +111,7 @@ class Program:
         self.namespaces: dict[int, Namespace] = {}
         self.inside: Namespace | None = None
         self.owners: list[int] = []
+        self.gone: list[int] = []
         ORIGIN.enter()
         check(LIBC.unshare(NEWNS))
         self.hold(0, Namespace("thread-self", None))
@@ -154,13 +121,14 @@ class Program:
         self.namespaces[number] = self.inside = namespace
 
     def step(self, kind: str, actor: int, target: str, source: str) -> tuple[str, dict[int, bytes]]:
-        """Do one operation; the name of its error, and the tables that it changed."""
+        """Do one operation; the name of its error, and the tables that it changed: empty ones are gone."""
+        self.gone.clear()
         try:
             self.act(kind, actor, target, source)
             name = ""
         except OSError as error:
             name = errno.errorcode.get(error.errno or 0, str(error.errno))
-        tables: dict[int, bytes] = {}
+        tables = dict.fromkeys(self.gone, b"")
         for number, namespace in self.namespaces.items():
             text = namespace.news()
             if text is not None:
@@ -169,22 +137,15 @@ class Program:
 
     def act(self, kind: str, actor: int, target: str, source: str) -> None:
         """Do one operation."""
-        namespace = self.namespaces.get(actor)
-        if namespace is None:
-            raise OSError(errno.ESRCH, "no such namespace")
         if kind == "exit":
-            del self.namespaces[actor]
-            self.leave(namespace)
-            namespace.close()
+            self.exit(actor)
             return
-        if self.inside is not namespace:
-            namespace.enter()
-            self.inside = namespace
+        namespace = self.enter(actor)
         path = target.encode()
         if kind in MAKE:
             check(LIBC.mount(None, path, None, MAKE[kind], None))
         elif kind == "mount":
-            mount(source.encode(), path, self.directories)
+            mount(source, target, self.directories)
         elif kind in MOUNTS:
             check(LIBC.mount(source.encode(), path, None, MOUNTS[kind], None))
         elif kind == "umount":
@@ -194,11 +155,26 @@ class Program:
         else:
             self.unshare(kind, namespace)
 
-    def leave(self, namespace: Namespace) -> None:
-        """Be no process of a namespace that is to die."""
+    def enter(self, actor: int) -> Namespace:
+        """Be a process of a namespace."""
+        namespace = self.namespaces.get(actor)
+        if namespace is None:
+            raise OSError(errno.ESRCH, "no such namespace")
+        if self.inside is not namespace:
+            namespace.enter()
+            self.inside = namespace
+        return namespace
+
+    def exit(self, actor: int) -> None:
+        """Let a namespace die, of which this process is then none."""
+        namespace = self.namespaces.pop(actor, None)
+        if namespace is None:
+            raise OSError(errno.ESRCH, "no such namespace")
         if self.inside is namespace:
             ORIGIN.enter()
             self.inside = None
+        namespace.close()
+        self.gone.append(actor)
 
     def unshare(self, kind: str, namespace: Namespace) -> None:
         """Copy the namespace in which this process is."""
@@ -264,19 +240,23 @@ def be_root() -> None:
             file.write(content)
 
 
-def run(directories: list[str], steps: list[Any]) -> list[Any]:
-    """Run a program: for each step the name of its error and the tables that it changed."""
-    program = Program(directories)
-    try:
-        return [program.step(*step) for step in steps]
-    finally:
-        program.close()
+def serve(requests: Any, program: type[Program] = Program) -> None:
+    """Run the programs that come through execnet's channel, each as a whole.
 
-
-if __name__ == "__channelexec__":
+    The answer: for each step the name of its error and the tables that it changed.
+    """
     prepared = False
-    for directories, program in channel:  # noqa: F821 - execnet's
+    for directories, steps in requests:
         if not prepared:
             prepare(directories)
             prepared = True
-        channel.send(run(directories, program))  # noqa: F821
+        running = program(directories)
+        try:
+            answers = [running.step(*step) for step in steps]
+        finally:
+            running.close()
+        requests.send(answers)
+
+
+if __name__ == "__channelexec__":
+    serve(channel)  # noqa: F821 - execnet's

@@ -15,7 +15,7 @@ _HEAD = """\
 #!/bin/sh
 # {title}
 # Run it as root, on any machine: it acts in mount namespaces of its own, which end with it.
-# Each step is followed by what the kernel {kernel} showed; where the model says otherwise, by both.
+# {note}
 set -u
 if [ -z "${{NSLAB_INSIDE-}}" ]; then
     NSLAB_INSIDE=1 exec unshare --mount --propagation private sh "$0"
@@ -48,10 +48,11 @@ umount "$root"
 
 def script(found: Disagreement, kernel: str) -> str:
     """The disagreement as a shell script of mount, umount, unshare and nsenter."""
-    made = " ".join(shlex.quote(directory[1:]) for directory in sorted(DIRECTORIES - {"/"}))
     title = f"kernel {kernel} and the model of mount propagation disagree"
-    directories = f'(cd "$root" && mkdir {made}) || exit'
-    lines = [_HEAD.format(title=title, kernel=kernel, directories=directories)]
+    note = (
+        f"Each step is followed by what the kernel {kernel} showed; where the model says otherwise, by both."
+    )
+    lines = [head(title, note)]
     last = len(found.steps) - 1
     for number, step in enumerate(found.steps):
         lines += [
@@ -65,6 +66,12 @@ def script(found: Disagreement, kernel: str) -> str:
     lines += ["", *comments(found)]
     lines += [f"show {number}" for number in sorted(found.seen[-1])]
     return "\n".join(lines) + "\n"
+
+
+def head(title: str, note: str) -> str:
+    """How a script begins: the first namespace with its file system, and the functions for the steps."""
+    made = " ".join(shlex.quote(directory[1:]) for directory in sorted(DIRECTORIES - {"/"}))
+    return _HEAD.format(title=title, note=note, directories=f'(cd "$root" && mkdir {made}) || exit')
 
 
 def said(errno: str) -> str:

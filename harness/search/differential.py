@@ -1,0 +1,227 @@
+"""Hold two kernels against each other: the same programs on both, and what they show compared step by step.
+
+No model says what is right. Where both do what models with their known differences do, that explains what
+differs; what else is known is told apart by the kind of its last step (:func:`symptom`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from harness.errors import LabError
+from harness.known import explained_step, read, version
+from harness.propagation import render
+from harness.propagation.operations import Operation
+from harness.propagation.programs import WEIGHTS as PLAIN
+from harness.search import beyond
+from harness.search.draw import drawn, hunt
+from harness.search.hold import runnable, simplified
+from harness.search.kernel import Answer, Kernel, Tables
+
+Pair = tuple[Kernel, Kernel]
+
+
+class Shown(NamedTuple):
+    """What a host showed after a step."""
+
+    errno: str
+    tables: render.Tables
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A program up to the first step after which two hosts show something else."""
+
+    operations: Sequence[Operation]
+    shown: tuple[Sequence[Shown], Sequence[Shown]]
+    """What each host showed, step by step."""
+
+    @property
+    def last(self) -> tuple[Shown, Shown]:
+        """What each showed after the last step."""
+        one, other = self.shown
+        return one[-1], other[-1]
+
+
+def difference(
+    operations: Sequence[Operation], one: Sequence[Answer], other: Sequence[Answer]
+) -> Difference | None:
+    """The first step of which two hosts' answers differ; none where they agree throughout."""
+    tables = Tables(options=True), Tables(options=True)
+    for number, (first, second) in enumerate(zip(one, other, strict=True), 1):
+        for side, (_, texts) in zip(tables, (first, second), strict=True):
+            side.change(texts)
+        changed = first[1] or second[1]
+        if first[0] != second[0] or (changed and tables[0].shown() != tables[1].shown()):
+            return Difference(operations[:number], (shown(one[:number]), shown(other[:number])))
+    return None
+
+
+def shown(answers: Iterable[Answer], *, options: bool = True) -> list[Shown]:
+    """What a host showed after each step."""
+    tables, steps = Tables(options=options), []
+    for errno, texts in answers:
+        tables.change(texts)
+        steps.append(Shown(errno, tables.shown()))
+    return steps
+
+
+def symptom(found: Difference) -> tuple[str, tuple[str, str]]:
+    """What differs in the words of known differences: the name of a rule, and its value on each host."""
+    kind = found.operations[-1].kind
+    one, other = found.last
+    if one.errno != other.errno:
+        return f"differential.{kind}", (one.errno or "done", other.errno or "done")
+    return f"differential.{kind}.tables", ("other", "other")
+
+
+def explained(found: Difference, builds: tuple[str, str]) -> str:
+    """The change between two builds of the kernel that explains a difference; empty where none does."""
+    name, values = symptom(found)
+    older = values[version(builds[0]) > version(builds[1])]
+    return explained_step(read().changes, name, older)
+
+
+class Search:
+    """A search on two hosts, and how much it has run."""
+
+    def __init__(
+        self,
+        pair: Pair,
+        known: tuple[Set[str], Set[str]] = (frozenset(), frozenset()),
+        explain: Callable[[Difference], str] = lambda _: "",
+    ) -> None:
+        """``known`` names the differences from the documents that each has, and that the model knows too.
+
+        ``explain`` says in a line why two hosts differ, or nothing where it is not known.
+        """
+        self._pair, self._known, self._explain = pair, known, explain
+        self.explained: Counter[str] = Counter()
+        self.kinds: Counter[str] = Counter()
+        self.programs = self.steps = 0
+
+    def run(self, examples: int, seed: int | None = None) -> Difference | None:
+        """The shortest program, of so many, after which the hosts differ and nobody knows why; or none.
+
+        Raises:
+            LabError: a worker broke; what it ran tells nothing.
+        """
+        for opening in beyond.BEGINNINGS:
+            found = self.check(opening)
+            if found:
+                return self.shortest(found.operations)
+        programs = drawn(
+            beyond.WIDER,
+            lambda begun, draws: [*beyond.read(draws, self._known, begun)],
+            len(beyond.BEGINNINGS),
+        )
+        program = hunt(
+            programs,
+            lambda operations: self.check(operations) is not None,
+            examples,
+            seed,
+            b"harness.search.differential",
+        )
+        return self.shortest(program) if program else None
+
+    def known(self) -> list[tuple[str, int]]:
+        """Why hosts differed where it is known, and how often that was met."""
+        return sorted(self.explained.items())
+
+    def check(self, operations: Sequence[Operation]) -> Difference | None:
+        """Run a program, without the steps of which it is known why hosts differ; what then still differs."""
+        while operations:
+            found = self._differing(operations)
+            if found is None:
+                return None
+            why = self._why(found)
+            if not why:
+                return found
+            self.explained[why] += 1
+            operations = runnable(self._without(operations, found))
+        return None
+
+    def _without(self, operations: Sequence[Operation], found: Difference) -> list[Operation]:
+        """A program without the step that shows what is known, and without later ones that are alike."""
+        number, last = len(found.operations), found.operations[-1]
+        return [
+            it
+            for place, it in enumerate(operations, 1)
+            if place < number or (place > number and not (it.kind == last.kind and it.kind in beyond.WEIGHTS))
+        ]
+
+    def _differing(self, operations: Sequence[Operation]) -> Difference | None:
+        """Run a program on both hosts at once."""
+        for kernel in self._pair:
+            kernel.send(operations)
+        one, other = (kernel.receive() for kernel in self._pair)
+        self.programs += 1
+        self.steps += len(operations)
+        self.kinds.update(
+            operation.kind for operation, (errno, _) in zip(operations, one, strict=True) if not errno
+        )
+        return difference(operations, one, other)
+
+    def _why(self, found: Difference) -> str:
+        return self._by_models(found) or self._explain(found)
+
+    def _by_models(self, found: Difference) -> str:
+        """Which known differences explain it: those that models have that do what both hosts do."""
+        if self._known[0] == self._known[1]:
+            return ""
+        sides = [*zip(self._known, found.shown, strict=True)]
+        if not all(does(found.operations, steps, known) for known, steps in sides):
+            return ""
+        needed = {
+            name
+            for known, steps in sides
+            for name in known
+            if not does(found.operations, steps, known - {name})
+        }
+        return ", ".join(sorted(needed))
+
+    def shortest(self, operations: Sequence[Operation]) -> Difference:
+        """Leave out or make plainer every step without which the hosts differ too, until none is left.
+
+        Raises:
+            LabError: they do not differ twice.
+        """
+        found = self.check(operations)
+        if found is None:
+            raise LabError("two hosts differed, but not when asked again")
+        simpler: Difference | None = found
+        while simpler:
+            found = simpler
+            simpler = next(filter(None, map(self.check, simplified(found.operations))), None)
+        return found
+
+
+def does(operations: Sequence[Operation], steps: Sequence[Shown], known: Set[str]) -> bool:
+    """Whether a model with these known differences does what a host showed, at each step."""
+    refused = [step.errno for step in steps[:-1]]
+    return all(
+        guide.errno == step.errno and beyond.shown(guide) == plain(step.tables)
+        for guide, step in zip(beyond.replay(operations, known, refused), steps, strict=True)
+    )
+
+
+def plain(tables: render.Tables) -> render.Tables:
+    """Tables as the model has them: without mounts' options and without readers of other root directories."""
+    return {
+        number: tuple(
+            line._replace(tags=tuple(tag for tag in line.tags if not tag.startswith(("ro", "rw"))))
+            for line in table
+        )
+        for number, table in tables.items()
+        if number < FIRST_READER
+    }
+
+
+KINDS = (*PLAIN, *beyond.WEIGHTS)
+"""Each kind of operation: the model's own, and those beyond it."""
+
+FIRST_READER = 10
+"""From this number on, tables are those of readers whose root directory is another."""

@@ -1,0 +1,242 @@
+"""Two hosts held against each other: a host that deviates is found, and what is known is passed over."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+from sabotaged_models import answers
+
+from harness.hosts.stage import Stage
+from harness.notebook import Notebook
+from harness.propagation.operations import Operation
+from harness.propagation.programs import parse
+from harness.search import beyond, beyond_on_host, calls, on_host
+from harness.search.differential import Difference, Search, Shown, explained
+from harness.search.differential_script import script, told
+from harness.search.hold import WITNESSES
+from harness.search.kernel import Answer, Kernel, wider_worker
+from harness.worker import Worker
+
+LIMIT = 30.0
+BUDGET = 150
+"""Programs of the search in `pytest experiments/ --differential`."""
+
+NAMES = ("whole", "broken")
+
+
+class Deviation(NamedTuple):
+    """What one host does otherwise: in a module that runs there one text stands for another."""
+
+    what: str
+    module: ModuleType
+    old: str
+    new: str
+
+
+DEVIATIONS = [
+    Deviation(
+        "a mount comes on top instead of beneath",
+        calls,
+        "BENEATH = 0x4, 0x100, 0x200",
+        "BENEATH = 0x4, 0x100, 0",
+    ),
+    Deviation("a group is not handed on", beyond_on_host, "move_mount(source, target, SET_GROUP)", "None"),
+    Deviation(
+        "mount_setattr changes one mount of a tree", beyond_on_host, "source, AT_RECURSIVE)", "source, 0)"
+    ),
+    Deviation("an attribute is lost", calls, '"noexec": 8, "noatime"', '"noexec": 0, "noatime"'),
+    Deviation("mount_setattr leaves propagation alone", calls, "off, propagation, 0)", "off, 0, 0)"),
+    Deviation(
+        "a tree is copied alone", beyond_on_host, "source, target, AT_RECURSIVE)", "source, target, 0)"
+    ),
+    Deviation(
+        "a remount that clears all makes read-only",
+        calls,
+        "total(words, FLAGS), None",
+        "(total(words, FLAGS) or 1), None",
+    ),
+    Deviation(
+        "an open directory keeps nothing busy", beyond_on_host, "self.held.append(os.open", "os.close(os.open"
+    ),
+    Deviation(
+        "a working directory keeps nothing busy", beyond_on_host, "os.chdir(target)\n        wait,", "wait,"
+    ),
+    Deviation("a reader stays at the root", beyond_on_host, 'os.chroot(".")\n            number', "number"),
+    Deviation("an umount detaches", on_host, "umount2(path, 0)", "umount2(path, DETACH)"),
+    Deviation("a bind takes the tree", on_host, '"bind": BIND,', '"bind": BIND | REC,'),
+]
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    """A host of this machine."""
+    with Stage(Notebook(), LIMIT) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def whole(stage: Stage) -> Iterator[Kernel]:
+    """A host as it is."""
+    with wider_worker(stage) as worker:
+        yield Kernel(worker)
+
+
+class Played(Kernel):
+    """A kernel that does what the model says of one with these known differences."""
+
+    def __init__(self, *known: str) -> None:
+        """Nothing runs on a host."""
+        self._known = frozenset(known)
+        self._sent: list[Operation] = []
+
+    def send(self, operations: Iterable[Operation]) -> None:
+        """Take a program."""
+        self._sent = [*operations]
+
+    def receive(self) -> list[Answer]:
+        """What the model says of it."""
+        guides = beyond.replay(self._sent, self._known)
+        return answers((guide.errno, guide.state) for guide in guides)
+
+
+def changed(deviations: Sequence[Deviation], folder: Path) -> list[ModuleType]:
+    """What runs on a host that deviates: the modules, some of them others."""
+    modules = []
+    for module in (calls, on_host, beyond_on_host):
+        assert module.__file__
+        text = Path(module.__file__).read_text()
+        for deviation in deviations:
+            if deviation.module is module:
+                assert text.count(deviation.old) == 1, f"{deviation.old!r} is not there once"
+                text = text.replace(deviation.old, deviation.new)
+        file = folder / Path(module.__file__).name
+        file.write_text(text)
+        spec = importlib.util.spec_from_file_location(module.__name__, file)
+        assert spec
+        modules.append(importlib.util.module_from_spec(spec))
+    return modules
+
+
+@contextmanager
+def broken(stage: Stage, folder: Path, *deviations: Deviation) -> Iterator[Kernel]:
+    """A host that deviates."""
+    *beside, main = changed(deviations, folder)
+    with Worker(stage, main, beside=beside) as worker:
+        yield Kernel(worker)
+
+
+def by_name(what: str) -> Deviation:
+    """One of the deviations."""
+    return next(deviation for deviation in DEVIATIONS if deviation.what == what)
+
+
+@pytest.mark.parametrize("deviation", DEVIATIONS, ids=lambda deviation: deviation.what)
+def test_deviation_is_found(stage: Stage, whole: Kernel, deviation: Deviation, tmp_path: Path) -> None:
+    """A host that does one thing otherwise is told from a whole one, in a short program."""
+    with broken(stage, tmp_path, deviation) as other:
+        found = Search((whole, other)).run(BUDGET, seed=1)
+
+    assert found, f"no program of {BUDGET} tells that {deviation.what}"
+    assert len(found.operations) <= 6, told(found, NAMES)
+
+
+def test_same_host_does_not_differ(stage: Stage, whole: Kernel, tmp_path: Path) -> None:
+    """Control: a search finds nothing between two hosts that do the same, with every kind of operation."""
+    with broken(stage, tmp_path) as other:
+        search = Search((whole, other))
+
+        assert search.run(BUDGET, seed=1) is None
+
+    assert search.programs >= BUDGET
+    assert beyond.WEIGHTS.keys() <= search.kinds.keys()
+
+
+def test_search_goes_on_behind_what_is_explained(stage: Stage, whole: Kernel, tmp_path: Path) -> None:
+    """A difference that is explained is counted and passed over; one that is not is found behind it."""
+    known, new = by_name("a mount comes on top instead of beneath"), by_name("an attribute is lost")
+
+    def explain(found: Difference) -> str:
+        return "beneath" if "beneath" in found.operations[-1].kind else ""
+
+    with broken(stage, tmp_path, known, new) as other:
+        search = Search((whole, other), explain=explain)
+        found = search.run(BUDGET, seed=1)
+
+    assert search.explained["beneath"]
+    assert found
+    assert found.operations[-1].kind in ("setattr", "setattr-r", "remount")
+
+
+@pytest.mark.parametrize("name", WITNESSES)
+def test_known_difference_of_the_model_explains(name: str) -> None:
+    """A difference that models have is told by its name where it is known, and is found where it is not."""
+    hosts = Played(), Played(name)
+    known = Search(hosts, (set(), {name}))
+
+    assert known.check(WITNESSES[name]) is None
+    assert known.run(BUDGET, seed=1) is None
+    assert known.explained.keys() == {name}
+    found = Search(hosts).check(WITNESSES[name])
+    assert found
+    assert len(found.operations) == len(WITNESSES[name])
+
+
+@pytest.mark.parametrize(
+    ("program", "builds", "words"),
+    [
+        ("mount t1 /a; mount-beneath t2 /a", ("5.10.262", "6.12.118"), "MOVE_MOUNT_BENEATH: "),
+        ("mount t1 /a; mount-beneath t2 /a", ("6.12.118", "5.10.262"), ""),
+        ("mount t1 /a; umount /a", ("5.10.262", "6.12.118"), ""),
+    ],
+    ids=["the older lacks it", "the newer lacks it", "something else"],
+)
+def test_change_explains_what_the_older_lacks(program: str, builds: tuple[str, str], words: str) -> None:
+    """A call that the older of two kernels lacks is explained by the change that brought it; nothing else."""
+    operations = parse(program)
+    nothing: list[Shown] = [Shown("", {})] * (len(operations) - 1)
+    found = Difference(operations, ([*nothing, Shown("EINVAL", {})], [*nothing, Shown("", {})]))
+
+    assert explained(found, builds).startswith(words)
+    assert bool(explained(found, builds)) == bool(words)
+
+
+PROGRAM = (
+    "mount t1 /a; make-shared /a; tree d1 /a; attach d1 /b; make-private /b; set-group /a /b;"
+    "setattr noexec /b; remount nosuid /b; chroot /a; open /b; cwd /b; write /a; let-go; unshare-user;"
+    "umount-l /b; mount-beneath t3 /a"
+)
+"""Something of everything that a script must be able to do."""
+
+
+def test_script_shows_the_difference_alone(stage: Stage, whole: Kernel, tmp_path: Path) -> None:
+    """The script of a difference runs without the lab and without an error, and shows what this host has."""
+    operations = parse(PROGRAM)
+    with broken(stage, tmp_path, by_name("a mount comes on top instead of beneath")) as other:
+        found = Search((whole, other)).check(operations)
+    assert found
+    file = tmp_path / "differential.sh"
+    file.write_text(script(found, NAMES))
+    assert "nslab" not in file.read_text().replace("NSLAB_INSIDE", "")
+
+    shown = subprocess.run(
+        stage.enter(["sh", str(file)], terminal=False),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+
+    assert (shown.returncode, shown.stderr) == (0, "")
+    first, _, last = shown.stdout.partition("ns1:")
+    below = re.search(r"(\d+) \d+ \S+ / /a \S+ - tmpfs t3", first)
+    assert below
+    assert re.search(rf"\d+ {below[1]} \S+ / /a \S+ shared:\d+ - tmpfs t1", first)
+    assert "reader k9:" in last
