@@ -16,6 +16,8 @@ import pytest
 from remote import NAME, ORDINARY, Remote, await_same, left_there, remote
 from sessions import LIMIT, PASSES, Ended, Project
 
+pytest_plugins = ["stand_ins"]
+
 SEES = '''
 from harness.namespaces import Kind
 
@@ -82,12 +84,6 @@ two ansible_host=127.0.0.1 ansible_port={port} ansible_user={ordinary}
 ansible_ssh_private_key_file={folder}/user
 ansible_ssh_common_args='-o UserKnownHostsFile={folder}/known'
 """
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A folder in which a session can run."""
-    return Project.make(tmp_path)
 
 
 @pytest.fixture(scope="module")

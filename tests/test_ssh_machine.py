@@ -15,6 +15,8 @@ from sessions import LIMIT, PASSES, SPOILS, Ended, Project
 from harness import guardian
 from harness.hosts.ssh_machine import PARTS
 
+pytest_plugins = ["stand_ins"]
+
 IS_THE_MACHINE = """
     assert host.check_output("cat /proc/1/comm") == "sshd", "not a stage's PID 1"
     assert host.check_output("echo $NSLAB_SESSION") == host.session
@@ -42,12 +44,6 @@ def test_next(host):
 '''
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A folder in which a session can run."""
-    return Project.make(tmp_path)
-
-
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
     """A machine that is put back each time."""
@@ -58,7 +54,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
 
 def looks(machine: Remote) -> str:
     """What a machine is, to the propagation of each mount; peer groups have other numbers afterwards."""
-    named = machine.run("domainname; ipcs; ls /proc/self/fd >/dev/null; ps -ef | grep -c '[t]ail'; :")
+    named = machine.run("domainname; ipcs; ps -ef | grep -c '[t]ail'; :")
     mounts = machine.run("sed -E 's/(shared|master):[0-9]+/\\1/' /proc/self/mountinfo")
     return left_there(machine) + named + mounts
 
