@@ -29,8 +29,10 @@ def test_every_claim_has_an_experiment() -> None:
 
 @pytest.mark.parametrize("claim", claims.read().values(), ids=lambda claim: claim.id)
 def test_every_claim_names_its_source(claim: Claim) -> None:
-    """Each claim names the man page that promises it."""
-    assert re.search(r"\w+\([1-8]\)", claim.source)
+    """Each claim names the man pages or kernel documents that promise it, and the place in each."""
+    page, place = r"(\w+\([1-8]\)|the kernel's [\w.-]+\.rst)", r"(, [^:]+(: .+)?|: .+)"
+
+    assert [part for part in claim.source.split("; ") if not re.fullmatch(page + place, part)] == []
 
 
 def test_page_about_claims_is_up_to_date() -> None:
