@@ -8,9 +8,11 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import msgspec
 import pytest
 from sessions import LIMIT, PASSES, ROOT, Project
 
+from harness import claims
 from harness.report.text import hidden
 
 pytest_plugins = ["stand_ins"]
@@ -72,6 +74,33 @@ def test_outcomes(outcomes: Project, tmp_path: Path) -> None:
         "no such thing here",
     ]
     assert ended.lines[-1] == f"nslab: report: {next(outcomes.reports.glob('*/index.html'))}"
+
+
+def test_failure_names_promise_source_and_what_was_seen(outcomes: Project) -> None:
+    """A refuted claim is shown with its source, what was expected, what was seen, where and how."""
+    ended = outcomes.run("--claim=uts-2")
+    claim = claims.read()["uts-2"]
+
+    promise = ["the claim", f"uts-2: {claim.claim}", f"  promised by {claim.source}"]
+    seen = ["what was done and seen last, in time", "outside [stage]# echo seen", "  seen"]
+    shown = [line.strip("- ") if line.startswith("---") else line for line in ended.lines]
+    (begin,) = (number for number, line in enumerate(shown) if line == "the claim")
+    assert shown[begin : begin + 6] == [*promise, *seen]
+    (message,) = (line for line in ended.lines if line.startswith("E ") and "AssertionError" in line)
+    assert message.endswith("assert 'seen' == 'expected'")
+
+
+def test_run_carries_its_sabotages(outcomes: Project) -> None:
+    """A run holds what the tests break on purpose, and its page tells below a claim what refutes that."""
+    outcomes.run("--claim=uts-2")
+    sabotages = msgspec.to_builtins(claims.sabotages())
+    refuting = [each["name"] for each in sabotages if "uts-2" in each["refutes"]]
+    page = next(outcomes.reports.glob("*/index.html")).read_text()
+
+    assert outcomes.runs()[0]["sabotages"] == sabotages
+    assert refuting
+    assert f"How do we know? {len(refuting)} sabotage" in page
+    assert all(f"<dt><code>{name}</code></dt>" in page for name in refuting)
 
 
 SEARCHES = """

@@ -19,6 +19,7 @@ from harness.evidence import (
     Process,
     Record,
     Run,
+    Sabotage,
     Script,
     Sighting,
     Table,
@@ -58,7 +59,7 @@ class Page(HTMLParser):
         super().__init__()
         self.tags: set[str] = set()
         self.attributes: set[tuple[str, str | None]] = set()
-        self.text, self.open, self.astray = "", list[str](), list[str]()
+        self.open, self.astray, self._texts = list[str](), list[str](), list[str]()
         self.feed(page)
         self.close()
 
@@ -81,7 +82,12 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Collect text."""
-        self.text += data
+        self._texts.append(data)
+
+    @property
+    def text(self) -> str:
+        """All text, in the order of the page."""
+        return "".join(self._texts)
 
 
 def hostile_run(text: str) -> Run:
@@ -131,6 +137,7 @@ def hostile_run(text: str) -> Run:
         started=text,
         isolators={text: text},
         claims=[claim],
+        sabotages=[Sabotage(name=text, does=text, refutes=[text])],
         known_differences=[difference],
         records=records,
         hosts={text: host},
@@ -170,6 +177,11 @@ def test_any_text_leaves_the_page_whole(text: str) -> None:
     assert not parsed.open
     assert parsed.tags <= HARMLESS[0].tags | {"span", "code"}
     assert page.encode()
+
+
+def test_sabotages_are_in_the_page() -> None:
+    """Control: the page that is compared has the section that tells how a claim could be refuted."""
+    assert "1 sabotage refutes it" in HARMLESS[0].text
 
 
 @pytest.mark.parametrize("text", HOSTILE[:5], ids=range(5))
