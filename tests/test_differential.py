@@ -18,6 +18,7 @@ from harness.hosts.stage import Stage
 from harness.notebook import Notebook
 from harness.propagation.operations import Operation
 from harness.propagation.programs import parse
+from harness.propagation.state import LOST_COVER
 from harness.search import beyond, beyond_on_host, calls, on_host
 from harness.search.differential import Difference, Search, Shown, explained
 from harness.search.differential_script import script, told
@@ -187,6 +188,16 @@ def test_known_difference_of_the_model_explains(name: str) -> None:
     found = Search(hosts).check(WITNESSES[name])
     assert found
     assert len(found.operations) == len(WITNESSES[name])
+
+
+def test_known_difference_explains_behind_what_is_beyond_the_model() -> None:
+    """A difference of the model is told too where an operation beyond it leads there: 7.0 beside 7.1."""
+    program = parse("mount t1 /a; make-shared /; unshare-user; mount-beneath t2 /a; ns1: tree d1 /")
+    search = Search((Played(LOST_COVER), Played()), ({LOST_COVER}, set()))
+
+    assert search.check(program) is None
+    assert search.explained == {LOST_COVER: 1}
+    assert Search((Played(LOST_COVER), Played())).check(program)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def options(**given: object) -> Any:
         "dist": "no",
         "tx": [],
         "usepdb": False,
+        "differential": False,
     }
     return Options(option=SimpleNamespace(collectonly=False, **defaults | given))
 
@@ -104,7 +105,7 @@ def test_several_kernels_have_two_workers_unless_a_person_says_otherwise(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, object], expected: int | None
 ) -> None:
     """One guest works while the other is waited for."""
-    monkeypatch.setattr(workers, "affordable", lambda: 16)
+    monkeypatch.setattr(workers, "affordable", lambda _: 16)
     config = options(**given)
 
     workers.pytest_cmdline_main(config)

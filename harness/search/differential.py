@@ -18,7 +18,7 @@ from harness.propagation.operations import Operation
 from harness.propagation.programs import WEIGHTS as PLAIN
 from harness.search import beyond
 from harness.search.draw import drawn, hunt
-from harness.search.hold import runnable, simplified
+from harness.search.hold import runnable, simplified, smallest
 from harness.search.kernel import Answer, Kernel, Tables
 
 Pair = tuple[Kernel, Kernel]
@@ -192,11 +192,7 @@ class Search:
         found = self.check(operations)
         if found is None:
             raise LabError("two hosts differed, but not when asked again")
-        simpler: Difference | None = found
-        while simpler:
-            found = simpler
-            simpler = next(filter(None, map(self.check, simplified(found.operations))), None)
-        return found
+        return smallest(found, lambda it: map(self.check, simplified(it.operations)))
 
 
 def does(operations: Sequence[Operation], steps: Sequence[Shown], known: Set[str]) -> bool:

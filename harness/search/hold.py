@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from harness.errors import LabError
 from harness.propagation import cells
@@ -95,12 +95,13 @@ class Search:
         found = self.check(steps)
         if found is None:
             raise LabError("the kernel did something else than the model, but not when asked again")
-        simpler: Disagreement | None = found
-        while simpler:
-            found = simpler
-            attempts = simplified([step.operation for step in found.steps])
-            simpler = next(filter(None, (self.check(replay(it, self._known)) for it in attempts)), None)
-        return found
+        return smallest(
+            found,
+            lambda it: (
+                self.check(replay(attempt, self._known))
+                for attempt in simplified([step.operation for step in it.steps])
+            ),
+        )
 
     def coverage(self) -> list[tuple[str, int]]:
         """Each cell of the rules' tables, and how often a step has reached it."""
@@ -128,6 +129,16 @@ class Search:
         others = WITNESSES.keys() - self._known
         agree = (it for it in sorted(others) if not self.check(replay(operations, {*self._known, it})))
         return next(agree, "")
+
+
+Shown = TypeVar("Shown")
+
+
+def smallest(found: Shown, simpler: Callable[[Shown], Iterable[Shown | None]]) -> Shown:
+    """What is found with the first simpler program that shows it too, again and again, until none does."""
+    while better := next(filter(None, simpler(found)), None):
+        found = better
+    return found
 
 
 def runnable(operations: Iterable[Operation]) -> list[Operation]:
