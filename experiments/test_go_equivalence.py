@@ -52,7 +52,8 @@ def test_port_and_go_make_the_same_world(pair: Pair, golang: Isolator, notebook:
 
     plain = trial({"Path": f"{pair.scratch}/probe"})
     apart = trial({"Path": f"{pair.scratch}/probe", "SysProcAttr": {"Cloneflags": NEWUTS}})
-    lines = differences(pair.outcomes(plain)["port"], pair.outcomes(apart)["port"])
+    one, other = pair.outcomes([plain, apart])
+    lines = differences(one["port"], other["port"])
     assert lines == ["world.namespaces.uts: 'same' | \"new, of the starter's user\""], (
         "control: the worlds of two different descriptions differ, and in this alone"
     )
@@ -70,7 +71,7 @@ def test_port_and_unshare_make_the_same_world(beside_unshare: Pair) -> None:
     scratch = beside_unshare.scratch
 
     def lines(both: Both) -> list[str]:
-        seen = beside_unshare.outcomes({**both.trial, "arguments": both.arguments})
+        [seen] = beside_unshare.outcomes([{**both.trial, "arguments": both.arguments}])
         return differences(seen["unshare"].get("world"), seen["port"].get("world"))
 
     settings = hypothesis.settings(max_examples=5 * hypothesis.settings().max_examples, database=None)

@@ -15,7 +15,9 @@ def runnable(main: str, *parts: str) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("__main__.py", f"from {main} import main\n\nmain()\n")
-        packed.writestr("harness/__init__.py", "")
+        holders = {part.rpartition(".")[0] for part in parts} - {*parts}
+        for holder in sorted({"harness", *holders}):
+            packed.writestr(f"{holder.replace('.', '/')}/__init__.py", "")
         for part in parts:
             for path, source in _sources(part.removeprefix("harness.").replace(".", "/")):
                 packed.writestr(f"harness/{path}", source)

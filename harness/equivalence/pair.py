@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from harness.directed import Directed
 from harness.equivalence import probe, starter
@@ -37,7 +39,8 @@ class Pair(Directed):
         versions = [isolator.version() for isolator in isolators.values()]
         self._pidfd = not any(version.startswith(_WITHOUT_PIDFD) for version in versions)
         commands = {name: _command(host, isolator) for name, isolator in isolators.items()}
-        program = runnable("harness.equivalence.starter", "harness.equivalence")
+        packages = ("harness.equivalence", "harness.isolators.spawn")
+        program = runnable("harness.equivalence.starter", *packages)
         served = [f"{name}={command}" for name, command in commands.items()]
         # The isolators' environment, and what of it a program may read from outside, is this one.
         super().__init__(
@@ -51,23 +54,24 @@ class Pair(Directed):
             self.close()
             raise LabError(f"{host.name} is {machine}: the probe is for {probe.MACHINE} alone")
 
-    def outcomes(self, trial: Mapping[str, Any]) -> dict[str, Outcome]:
-        """What came of a trial, by the isolators' names.
+    def outcomes(self, trials: Sequence[Mapping[str, Any]]) -> list[dict[str, Outcome]]:
+        """For each of some trials what came of it, by the isolators' names.
 
         Raises:
-            LabError: nothing can be said of it.
+            LabError: nothing can be said of one.
         """
-        asked = {**trial, "description": json.dumps(trial["description"])}
+        asked = [{**trial, "description": json.dumps(trial["description"])} for trial in trials]
         line = self.ask(json.dumps(asked).encode() + b"\n")
         if not line:
-            raise LabError(f"the starter has ended over {json.dumps(trial)}: it said {tail(self._said())}")
-        seen: dict[str, Outcome] = json.loads(line)
-        for name, outcome in seen.items():
-            if not self._pidfd:
-                outcome.pop("PidFD", None)
-            if "lost" in outcome:
-                raise LabError(f"{name}: {outcome['lost']}: {json.dumps(trial)}")
-        return seen
+            raise LabError(f"the starter has ended over {json.dumps(trials)}: it said {tail(self._said())}")
+        seen: dict[str, list[Outcome]] = msgspec.json.decode(line)
+        for name, outcomes in seen.items():
+            for trial, outcome in zip(trials, outcomes, strict=False):
+                if not self._pidfd:
+                    outcome.pop("PidFD", None)
+                if "lost" in outcome:
+                    raise LabError(f"{name}: {outcome['lost']}: {json.dumps(trial)}")
+        return [dict(zip(seen, each, strict=True)) for each in zip(*seen.values(), strict=True)]
 
 
 def _command(host: LabHost, isolator: Isolator) -> str:

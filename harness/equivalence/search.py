@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import copy
+import contextlib
+import hashlib
+import random
+import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import hypothesis
+import msgspec
 from hypothesis.errors import NoSuchExample
 
 from harness.equivalence.pair import Outcome, differences
 from harness.equivalence.strategies import FIELDS, trials
 
 PER_EXAMPLE = 40
-"""Trials for each of hypothesis' examples: one takes some ten milliseconds."""
+"""Trials for each example that hypothesis' profile asks for: one takes some milliseconds."""
+
+ROUND, BATCH = 1000, 20
+"""Trials that are drawn at once, and that are tried by one round trip."""
 
 COLUMNS = ("field", "tried", "started", "refused", "different")
 
 Trial = Mapping[str, Any]
+Outcomes = list[dict[str, Outcome]]
 
 
 class Difference(NamedTuple):
@@ -33,39 +41,81 @@ class Search:
     """Counts trials by their fields."""
 
     def __init__(
-        self, outcomes: Callable[[Trial], dict[str, Outcome]], names: tuple[str, str], scratch: str
+        self,
+        outcomes: Callable[[list[Trial]], list[dict[str, Outcome]]],
+        names: tuple[str, str],
+        scratch: str,
     ) -> None:
         """``outcomes`` tries with both isolators of those names, on a host with its files in ``scratch``."""
         self._outcomes, self._names, self._scratch = outcomes, names, scratch
-        self.tried = 0
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._known: dict[bytes, list[str]] = {}
+        """Where the outcomes of each trial so far differ."""
+
+    @property
+    def tried(self) -> int:
+        """How many trials, each another one."""
+        return len(self._known)
 
     def find(self, count: int, *, shrink: bool = True) -> Difference | None:
-        """The smallest of the differing trials that ``count`` drawn ones lead to; None if there is none."""
-        phases = [hypothesis.Phase.generate, *[hypothesis.Phase.shrink] * shrink]
-        settings = hypothesis.settings(max_examples=count, phases=phases, database=None)
-        try:
-            trial = hypothesis.find(
-                trials(self._scratch), lambda drawn: bool(self.compare(drawn)), settings=settings
-            )
-        except NoSuchExample:
-            return None
-        return Difference(trial, self.compare(trial))
+        """The smallest of the differing trials that ``count`` drawn ones lead to; None if there is none.
 
-    def compare(self, trial: Trial) -> list[str]:
+        Trials are drawn by rounds and then tried by batches, which costs a fraction of one after another. A
+        round in which one differs is drawn once more by the same seed: hypothesis then knows and shrinks it.
+        """
+        while (missing := count - self.tried) > 0:
+            size = min(ROUND, max(BATCH, missing))
+            began, drawn = self.tried, list[Trial]()
+            seed = began if hypothesis.settings().derandomize else secrets.randbits(64)
+            self._draw(seed, size, drawn.append)
+            for at in range(0, len(drawn), BATCH):
+                batch = drawn[at : at + BATCH]
+                self.compare(batch)
+                different = [trial for trial in batch if self.lines(trial)]
+                if different:
+                    found = (shrink and self._draw(seed, size, self.lines)) or different[0]
+                    return Difference(found, self.lines(found))
+            if self.tried == began:
+                break
+        return None
+
+    def _draw(self, seed: int, count: int, condition: Callable[[Trial], object]) -> Trial | None:
+        """The first of ``count`` trials for which the condition holds, or a smaller one like it."""
+        phases = [hypothesis.Phase.generate, hypothesis.Phase.shrink]
+        settings = hypothesis.settings(max_examples=count, phases=phases, database=None)
+        drawing, same = trials(self._scratch), random.Random(seed)  # noqa: S311 - repeatable, not secret
+        with contextlib.suppress(NoSuchExample):
+            return hypothesis.find(
+                drawing, lambda drawn: bool(condition(drawn)), settings=settings, random=same
+            )
+        return None
+
+    def lines(self, trial: Trial) -> list[str]:
         """Where the outcomes of a trial differ."""
-        seen = self._outcomes(copy.deepcopy(trial))
-        one, other = (seen[name] for name in self._names)
-        lines = differences(one, other)
-        self.tried += 1
-        kind = "started" if "world" in one else "refused"
+        self.compare([trial])
+        return self._known[_key(trial)]
+
+    def compare(self, batch: Iterable[Trial]) -> None:
+        """Try some trials; one that is known is not tried again."""
+        new = {key: trial for trial in batch if (key := _key(trial)) not in self._known}
+        if not new:
+            return
+        for (key, trial), seen in zip(new.items(), self._outcomes([*new.values()]), strict=True):
+            one, other = (seen[name] for name in self._names)
+            self._known[key] = differences(one, other)
+            self._count(trial, "started" if "world" in one else "refused", bool(self._known[key]))
+
+    def _count(self, trial: Trial, kind: str, different: bool) -> None:
         for field in trial["fields"] or ["none"]:
             self._counts[field, "tried"] += 1
             self._counts[field, kind] += 1
-            self._counts[field, "different"] += bool(lines)
-        return lines
+            self._counts[field, "different"] += different
 
     def rows(self) -> Iterator[list[str | int]]:
         """How often each field was part of a trial, and what came of these."""
         for field in ("none", *FIELDS):
             yield [field, *(self._counts[field, column] for column in COLUMNS[1:])]
+
+
+def _key(trial: Trial) -> bytes:
+    return hashlib.blake2b(msgspec.json.encode(trial), digest_size=16).digest()

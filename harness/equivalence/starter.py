@@ -1,30 +1,31 @@
 """Starts a description with one isolator after another and looks at what came of it. Runs on the host alone.
 
-One process without threads, since it forks. A line of JSON in is a trial, one out is what was seen.
+Processes without threads, since they fork: one for each isolator. A line of JSON in is a list of trials, one
+out is what was seen.
 """
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
-import functools
+import gc
 import importlib
 import json
 import os
 import pty
 import select
+import shutil
 import signal
 import sys
-import termios
 import time
 import traceback
 from types import CodeType
-from typing import Any, Callable
+from typing import Any
 
 from harness.equivalence import probe
+from harness.equivalence.around import Around
 from harness.equivalence.world import Surroundings, world
 
-LIMIT = 20.0
+LIMIT = 10.0
 """Seconds for an isolator to say what became of the start, and for what it started to sleep or end."""
 
 FILE, PIPE, TERMINAL, CGROUP, REPORT = 3, 4, 5, 6, 7
@@ -33,10 +34,6 @@ FILE, PIPE, TERMINAL, CGROUP, REPORT = 3, 4, 5, 6, 7
 Without a gap: what it opens itself comes behind them. The child moves a descriptor out of the way to the
 number after its highest one, where it could overwrite one that is inherited, or not, by what is open.
 """
-
-_PR_CAPBSET_DROP = 24
-_CAPABILITY_VERSION_3 = 0x20080522
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Lost(Exception):  # noqa: N818 - no error of a program, but what the harness could not see
@@ -62,102 +59,85 @@ def _write(path: str, content: bytes, mode: int) -> None:
     os.chmod(path, mode)
 
 
-def _forgo(capabilities: list[int]) -> None:
-    """Have no capability of these, nor a way to get it back (capabilities(7))."""
-    if not capabilities:
-        return
-    for number in capabilities:
-        _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)
-    header, sets = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3), (ctypes.c_uint32 * 6)()
-    _libc.capget(header, sets)
-    lost = sum(1 << number for number in capabilities)
-    for position in range(6):
-        sets[position] &= ~(lost >> 32 * (position // 3)) & 0xFFFFFFFF
-    if _libc.capset(header, sets):
-        raise OSError(ctypes.get_errno(), "capset")
-
-
 class Starter:
     """The files that isolators get, and what was seen of what they started."""
 
-    def __init__(self, command: str, scratch: str) -> None:
+    def __init__(self, name: str, command: str, scratch: str) -> None:
         """Open the files once for all trials; ``command`` is the isolator's path."""
-        self.command, self.scratch = command, scratch
+        self.command = shutil.which(command) or command
+        os.chdir(scratch)
         self.silent = os.path.basename(command) != "isolate"
         """It reports nothing: what it starts is looked for."""
         self.program = None if self.silent else _python_program(command)
-        self.null = os.open(os.devnull, os.O_RDWR)
-        self.file = os.open(f"{scratch}/plain", os.O_RDONLY)
-        self.pipe = os.pipe()[1]
-        self.cgroup = _own_cgroup(scratch)
+        self.described = f"{scratch}/description-{name}"
+        self.errors = _high(os.open(f"{scratch}/errors-{name}", os.O_RDWR | os.O_CREAT, 0o644))
+        null = _high(os.open(os.devnull, os.O_RDWR))
+        self.files = {
+            0: null,
+            1: null,
+            2: self.errors,
+            FILE: _high(os.open(f"{scratch}/plain", os.O_RDONLY)),
+            PIPE: _high(os.pipe()[1]),
+            CGROUP: _high(_own_cgroup(scratch)),
+        }
+        names = {_shown(self.files[PIPE]): "pipe", _shown(self.errors): "errors"}
+        self.around = Surroundings(names)
+        with open("/proc/self/environ", "rb") as environ:
+            # Not os.environ: the interpreter may have added a variable (PEP 538).
+            given_variables = [entry.partition(b"=") for entry in environ.read().split(b"\0") if entry]
+        self.environment = {name: value for name, _, value in given_variables}
+        # What is there by now is the forks' too, and then copied less where nobody looks for garbage in it.
+        gc.freeze()
+
+    def trials(self, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """What came of each trial of a batch, up to the first of which nothing can be said."""
+        seen: list[dict[str, Any]] = []
+        for asked in batch:
+            seen.append(self.trial(asked))
+            if "lost" in seen[-1]:
+                break
+        return seen
 
     def trial(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """What came of a trial, whose description lies ready."""
-        main, terminal = pty.openpty()
-        reading, report = os.pipe()
-        errors = os.open(f"{self.scratch}/errors", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-        names = {
-            os.readlink(f"/proc/self/fd/{number}"): name
-            for number, name in (
-                (self.pipe, "pipe"),
-                (terminal, "terminal"),
-                (errors, "errors"),
-                (report, "report"),
-            )
-        }
-        pid = os.fork()
-        if pid == 0:
-            try:
-                self._become(asked, {2: errors, REPORT: report, TERMINAL: terminal})
-            finally:
-                os._exit(99)
+        """What came of a trial."""
+        with open(self.described, "w", encoding="utf-8") as file:
+            file.write(asked["description"])
+        os.ftruncate(self.errors, 0)
+        os.lseek(self.errors, 0, os.SEEK_SET)
+        main, terminal = map(_high, pty.openpty())
+        reading, report = map(_high, os.pipe())
+        names = {_shown(terminal): "terminal", _shown(report): "report"}
+        files = {**self.files, TERMINAL: terminal, **({} if self.silent else {REPORT: report})}
+        pid = self._start(asked, files)
         os.close(report)
         os.close(terminal)
         try:
-            seen = self._seen(pid, reading, Surroundings(names))
+            seen = self._seen(pid, reading, self.around.with_names(names))
         finally:
             os.close(main)
             os.close(reading)
-        told = os.pread(errors, 4096, 0).decode("utf-8", "backslashreplace")
-        os.close(errors)
+        told = os.pread(self.errors, 4096, 0).decode("utf-8", "backslashreplace")
         # A date stands before an error's text.
         return {**seen, "said": told.partition(" ")[2].partition(" ")[2] if told[:2] == "20" else told}
 
-    def _become(self, asked: dict[str, Any], files: dict[int, int]) -> None:
-        """Be the isolator, with these files, leading a session, perhaps with a terminal, less capable."""
-        os.setsid()
-        if asked["terminal"]:
-            fcntl.ioctl(files[TERMINAL], termios.TIOCSCTTY, 0)
-        wanted = {0: self.null, 1: self.null, FILE: self.file, PIPE: self.pipe, CGROUP: self.cgroup, **files}
-        if self.silent:
-            del wanted[REPORT]
-        # Out of the way first: what is at a wanted number may be wanted elsewhere.
-        moved = {number: fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 64) for number, file in wanted.items()}
-        for number, file in moved.items():
-            os.dup2(file, number)
-        _forgo(asked["without"])
-        # Ignored by this interpreter, and so by what it starts.
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)
-        for number in asked["ignored"]:
-            signal.signal(number, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_SETMASK, asked["blocked"])
-        os.chdir(self.scratch)
-        arguments = ["isolate", "--description", f"{self.scratch}/description", "--report", str(REPORT)]
-        # What a new interpreter does with the signals that it is given.
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            if self.program is not None:
-                signal.signal(number, signal.SIG_IGN)
+    def _start(self, asked: dict[str, Any], files: dict[int, int]) -> int:
+        around, arguments = Around(asked, files, TERMINAL), self._arguments(asked)
         if self.program is None:
-            arguments = asked["arguments"] if self.silent else arguments
-            # Not os.environ: the interpreter may have added a variable (PEP 538).
-            with open("/proc/self/environ", "rb") as environ:
-                given = [entry.partition(b"=") for entry in environ.read().split(b"\0") if entry]
-            os.execvpe(self.command, arguments, {name: value for name, _, value in given})
-        if signal.SIGINT not in asked["ignored"]:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        sys.argv = arguments
-        exec(self.program, {"__name__": "__main__", "__file__": self.command})
+            return around.start(self.command, arguments, self.environment)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                around.become()
+                sys.argv = arguments
+                exec(self.program, {"__name__": "__main__", "__file__": self.command})
+            finally:
+                os._exit(99)
+        return pid
+
+    def _arguments(self, asked: dict[str, Any]) -> list[str]:
+        if self.silent:
+            return [*asked["arguments"]]
+        return ["isolate", "--description", self.described, "--report", str(REPORT)]
 
     def _seen(self, isolator: int, report: int, around: Surroundings) -> dict[str, Any]:
         """What the isolator said, what the program's world is, and how both ended."""
@@ -192,47 +172,56 @@ def _python_program(command: str) -> CodeType | None:
     return compile(source, command, "exec")
 
 
-def serve(command: str, scratch: str, line: Callable[[], bytes], answer: Callable[[bytes], object]) -> None:
-    """Answer one trial after another with what came of it."""
-    starter = Starter(command, scratch)
-    while True:
-        asked = line()
-        if not asked:
-            return
-        answer(json.dumps(starter.trial(json.loads(asked))).encode() + b"\n")
+def _high(file: int) -> int:
+    """The file at a number that no isolator is to get one at."""
+    moved = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 64)
+    os.close(file)
+    return moved
+
+
+def _shown(file: int) -> str:
+    """What ``/proc/PID/fd`` shows of a file."""
+    return os.readlink(f"/proc/self/fd/{file}")
 
 
 class Served:
     """A starter in a process of its own, with the modules of its own isolator."""
 
-    def __init__(self, command: str, scratch: str) -> None:
+    def __init__(self, name: str, command: str, scratch: str) -> None:
         """Fork it."""
         asking, answering = os.pipe(), os.pipe()
         if os.fork() == 0:
             try:
                 os.close(asking[1])
                 os.close(answering[0])
-                lines = os.fdopen(asking[0], "rb")
-                serve(command, scratch, lines.readline, functools.partial(os.write, answering[1]))
+                with os.fdopen(asking[0], "rb") as lines, os.fdopen(answering[1], "wb") as answers:
+                    starter = Starter(name, command, scratch)
+                    for line in lines:
+                        answers.write(json.dumps(starter.trials(json.loads(line))).encode() + b"\n")
+                        answers.flush()
             except BaseException:
                 traceback.print_exc()
             finally:
                 os._exit(1)
         os.close(asking[0])
         os.close(answering[1])
-        self._asking, self._answers = asking[1], os.fdopen(answering[0], "rb")
+        self._asking, self._answers = os.fdopen(asking[1], "wb"), os.fdopen(answering[0], "rb")
 
-    def trial(self, line: bytes) -> Any:
-        """What came of a trial.
+    def ask(self, line: bytes) -> None:
+        """Have it try some trials."""
+        self._asking.write(line)
+        self._asking.flush()
+
+    def answer(self) -> bytes:
+        """What came of them: a line of JSON.
 
         Raises:
             EOFError: the starter has ended.
         """
-        os.write(self._asking, line)
-        answer = self._answers.readline()
-        if not answer:
+        line = self._answers.readline()
+        if not line:
             raise EOFError("the starter has ended")
-        return json.loads(answer)
+        return line
 
 
 def _own_cgroup(scratch: str) -> int:
@@ -331,12 +320,15 @@ def main() -> None:
     scratch, *isolators = sys.argv[1:]
     prepare(scratch)
     commands = dict(isolator.split("=", 1) for isolator in isolators)
-    starters = {name: Served(command, scratch) for name, command in commands.items()}
+    starters = {name: Served(name, command, scratch) for name, command in commands.items()}
     print(json.dumps({"machine": os.uname().machine}), flush=True)
     for line in sys.stdin.buffer:
-        with open(f"{scratch}/description", "w", encoding="utf-8") as file:
-            file.write(json.loads(line)["description"])
-        print(json.dumps({name: starter.trial(line) for name, starter in starters.items()}), flush=True)
+        # All at once: each isolator's trials come one after another, but not after the other's.
+        for starter in starters.values():
+            starter.ask(line)
+        seen = [f'"{name}":'.encode() + starter.answer().rstrip() for name, starter in starters.items()]
+        sys.stdout.buffer.write(b"{%s}\n" % b",".join(seen))
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

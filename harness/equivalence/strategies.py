@@ -6,6 +6,7 @@ What no trial may ask for, since it would tell nothing: see ``incomparable.py``.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,6 +50,7 @@ _ids = st.sampled_from([0, 1, 1000, _NOBODY, _LAST])
 _odd_flags = st.sampled_from([FS, SYSVSEM, _IO, _UNTRACED, FS | KINDS["mnt"], SYSVSEM | KINDS["ipc"]])
 _kinds = st.sampled_from([*KINDS.values()])
 _flags = _kinds | st.sets(_kinds, min_size=1, max_size=3).map(sum)
+_left = _flags | st.just(KINDS["mnt"])
 _capabilities = st.lists(st.integers(0, 40), min_size=1, max_size=3)
 _descriptors = st.sampled_from([FILE, PIPE, TERMINAL, 0, 1, 2, -1, None, CGROUP])
 _own = [{"ContainerID": 0, "HostID": 0, "Size": 1}]
@@ -61,13 +63,32 @@ _odd_mapping = st.builds(
     st.sampled_from([0, 1, 1000, _NO_ID]),
     st.sampled_from([1, 2, 0, 65536, -1]),
 )
-_signals = st.sampled_from([1, 2, 10, 13, 15, 17, 34, 40, 64])
+# All made once: hypothesis looks into a strategy when it first draws from it; that takes longer than to draw.
+_odd_maps = st.sampled_from([_own, None, [], _nobodys, _overlapping]) | st.lists(_odd_mapping, max_size=3)
+_alike = st.sampled_from([_own, _both, ...])
+_groups = st.sampled_from([[1000], [0, _NOBODY], [], None]) | st.lists(_ids, min_size=1, max_size=3)
+_odd_capabilities = st.sampled_from([[41], [63], [0, 41]])
+_arguments = st.lists(st.sampled_from(["", "a b", "-x", "ü"]), max_size=3)
+_variables = st.sampled_from(["A=1", "A=2", "B=", "=C=1", "=C=2", "odd", "", "PWD=/x"])
+_environments, _odd_environments = st.lists(_variables, max_size=4), st.sampled_from([["N\0=1"], None])
+_files = st.lists(_descriptors, max_size=7)
+_lacking = st.sets(st.sampled_from([0, 1, 6, 7, 18, 21]), min_size=1).map(sorted) | st.just([*range(41)])
+_signals = st.sets(st.sampled_from([1, 2, 10, 13, 15, 17, 34, 40, 64]), min_size=1, max_size=3).map(sorted)
+
+
+@functools.lru_cache(maxsize=None, typed=True)
+def _one_of(*values: Any) -> st.SearchStrategy[Any]:
+    # typed: 0 is not False here.
+    return st.sampled_from(values)
+
+
+_chosen = st.lists(st.sampled_from(FIELDS), unique=True, min_size=1, max_size=5)
 
 
 @st.composite
 def trials(draw: st.DrawFn, scratch: str) -> dict[str, Any]:
     """A trial on a host where the starter's files are in ``scratch``."""
-    chosen = draw(st.lists(st.sampled_from(FIELDS), unique=True, min_size=1, max_size=5), label="fields")
+    chosen = draw(_chosen, label="fields")
     drawing = _Drawing(draw, scratch)
     for field in chosen:
         getattr(drawing, field.lower())()
@@ -98,23 +119,22 @@ class _Drawing:
 
     def either(self, legal: Sequence[Any], odd: Sequence[Any]) -> Any:
         """The same of values."""
-        return self.pick(st.sampled_from(legal), st.sampled_from(odd))
+        return self.pick(_one_of(*legal), _one_of(*odd))
 
     def cloneflags(self) -> None:
         drawn = self.pick(_flags, _odd_flags)
         self.attributes["Cloneflags"] = self.attributes.get("Cloneflags", 0) | drawn
 
     def unshareflags(self) -> None:
-        drawn = self.pick(_flags, _odd_flags)
+        drawn = self.pick(_left, _odd_flags)
         self.attributes["Unshareflags"] = self.attributes.get("Unshareflags", 0) | drawn
 
     def maps(self) -> None:
-        where = self.draw(st.sampled_from(["Cloneflags", "Unshareflags"]))
+        where = self.draw(_one_of("Cloneflags", "Unshareflags"))
         self.attributes[where] = self.attributes.get(where, 0) | NEWUSER
-        odd = st.sampled_from([_own, None, [], _nobodys, _overlapping]) | st.lists(_odd_mapping, max_size=3)
-        alike = self.draw(st.sampled_from([_own, _both, ...]))
+        alike = self.draw(_alike)
         for name in ("UidMappings", "GidMappings"):
-            self.attributes[name] = self.draw(odd) if alike is ... else alike
+            self.attributes[name] = self.draw(_odd_maps) if alike is ... else alike
         self.attributes["GidMappingsEnableSetgroups"] = self.draw(st.booleans())
         if self.draw(st.booleans()):
             # The one user that every legal map has.
@@ -122,9 +142,7 @@ class _Drawing:
 
     def credential(self) -> None:
         made = {"Uid": self.pick(_ids, st.just(_NO_ID)), "Gid": self.pick(_ids, st.just(_NO_ID))}
-        groups = self.draw(
-            st.sampled_from([[1000], [0, _NOBODY], [], None]) | st.lists(_ids, min_size=1, max_size=3)
-        )
+        groups = self.draw(_groups)
         if groups is not None:
             made["Groups"] = groups
         if self.draw(st.integers(0, 3)) == 3:
@@ -132,7 +150,7 @@ class _Drawing:
         self.attributes["Credential"] = made
 
     def ambientcaps(self) -> None:
-        self.attributes["AmbientCaps"] = self.pick(_capabilities, st.sampled_from([[41], [63], [0, 41]]))
+        self.attributes["AmbientCaps"] = self.pick(_capabilities, _odd_capabilities)
 
     def chroot(self) -> None:
         self.attributes["Chroot"] = self.either(["root"], [".", "/", "missing", "plain", "closed", "a\0b"])
@@ -142,11 +160,11 @@ class _Drawing:
 
     def _beside_a_root(self) -> None:
         """What comes before or after the change of root, and shows whether it did."""
-        beside = self.draw(st.sampled_from(["", "Dir", "Unshareflags", "Credential"]))
+        beside = self.draw(_one_of("", "Dir", "Unshareflags", "Credential"))
         if beside == "Dir":
             self.command["Dir"] = "/"
         if beside == "Unshareflags":
-            kind = self.draw(st.sampled_from(["mnt", "user"]))
+            kind = self.draw(_one_of("mnt", "user"))
             self.attributes[beside] = self.attributes.get(beside, 0) | KINDS[kind]
         if beside == "Credential":
             self.attributes[beside] = {"Uid": 1000, "Gid": 1000}
@@ -160,17 +178,15 @@ class _Drawing:
         self.command["Path"] = self.either(["probe", "./probe"], odd)
 
     def args(self) -> None:
-        texts = st.lists(st.sampled_from(["", "a b", "-x", "ü"]), max_size=3)
-        self.command["Args"] = self.pick(texts, st.just(["x\0y"]))
+        self.command["Args"] = self.pick(_arguments, st.just(["x\0y"]))
 
     def env(self) -> None:
-        entries = st.sampled_from(["A=1", "A=2", "B=", "=C=1", "=C=2", "odd", "", "PWD=/x"])
-        self.command["Env"] = self.pick(st.lists(entries, max_size=4), st.sampled_from([["N\0=1"], None]))
+        self.command["Env"] = self.pick(_environments, _odd_environments)
 
     def files(self) -> None:
         for name in ("Stdin", "Stdout", "Stderr"):
             self.command[name] = self.draw(_descriptors)
-        self.command["ExtraFiles"] = self.draw(st.lists(_descriptors, max_size=7))
+        self.command["ExtraFiles"] = self.draw(_files)
         if self.draw(st.integers(0, 7)) == 7:
             self.command["ExtraFiles"].append(_CLOSED)
 
@@ -210,11 +226,10 @@ class _Drawing:
         self.around["terminal"] = True
 
     def without(self) -> None:
-        some = st.sets(st.sampled_from([0, 1, 6, 7, 18, 21]), min_size=1).map(sorted)
-        self.around["without"] = self.draw(some | st.just([*range(41)]))
+        self.around["without"] = self.draw(_lacking)
 
     def ignored(self) -> None:
-        self.around["ignored"] = self.draw(st.sets(_signals, min_size=1, max_size=3).map(sorted))
+        self.around["ignored"] = self.draw(_signals)
 
     def blocked(self) -> None:
-        self.around["blocked"] = self.draw(st.sets(_signals, min_size=1, max_size=3).map(sorted))
+        self.around["blocked"] = self.draw(_signals)

@@ -7,6 +7,7 @@ are numbered by first appearance.
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import os
 import re
@@ -33,6 +34,12 @@ class Surroundings:
         self.names = names
         self.namespaces = {kind: _link(f"/proc/self/ns/{kind}") for kind in KINDS}
         self.groups = set(re.findall(r"(?:shared|master):(\d+)", _text("/proc/self/mountinfo")))
+
+    def with_names(self, names: dict[str, str]) -> Surroundings:
+        """The same with more names of files."""
+        made = copy.copy(self)
+        made.names = {**self.names, **names}
+        return made
 
 
 def world(pid: int, isolator: int, around: Surroundings) -> dict[str, Any]:
