@@ -26,7 +26,6 @@ ROUND, BATCH = 1000, 20
 COLUMNS = ("field", "tried", "started", "refused", "different")
 
 Trial = Mapping[str, Any]
-Outcomes = list[dict[str, Outcome]]
 
 
 class Difference(NamedTuple):

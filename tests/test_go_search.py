@@ -1,0 +1,65 @@
+"""The search for a description that two isolators start differently, with isolators that are made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from harness.equivalence.pair import Outcome
+from harness.equivalence.search import BATCH, Search, Trial
+
+
+class MadeUp:
+    """Two isolators whose worlds differ where ``odd`` says so; keeps what it was asked to try."""
+
+    def __init__(self, odd: Callable[[Trial], bool]) -> None:
+        """Differ where ``odd`` holds."""
+        self.odd = odd
+        self.batches: list[list[Trial]] = []
+
+    def __call__(self, batch: list[Trial]) -> list[dict[str, Outcome]]:
+        """What comes of a batch."""
+        self.batches.append(batch)
+        return [{"one": {"world": 1}, "other": {"world": 2 if self.odd(trial) else 1}} for trial in batch]
+
+
+def attributes(trial: Trial) -> dict[str, object]:
+    """What of SysProcAttr a trial asks for."""
+    return dict(trial["description"].get("SysProcAttr", {}))
+
+
+def test_each_trial_is_another_one() -> None:
+    """As many trials as were asked for are tried, none of them twice, and many at once."""
+    made_up = MadeUp(lambda _trial: False)
+    search = Search(made_up, ("one", "other"), "/scratch")
+
+    assert search.find(200) is None
+
+    tried = [msgspec.json.encode(trial) for batch in made_up.batches for trial in batch]
+    assert 200 <= search.tried == len(tried) == len({*tried}) < 200 + BATCH
+    assert len(made_up.batches) < len(tried) / 4
+
+
+def test_a_difference_shrinks_to_what_makes_it() -> None:
+    """Of the fields of a trial that differs those are left without which it would not."""
+    search = Search(MadeUp(lambda trial: "Setsid" in attributes(trial)), ("one", "other"), "/scratch")
+
+    found = search.find(200)
+
+    assert found is not None
+    assert found.lines == ["world: 1 | 2"]
+    assert found.trial["fields"] == ["Setsid"]
+    assert attributes(found.trial) == {"Setsid": True}
+
+
+def test_a_difference_ends_the_search() -> None:
+    """No batch is tried behind one in which a trial differs; unshrunk, it is as it was drawn."""
+    made_up = MadeUp(lambda trial: "Chroot" in attributes(trial))
+    search = Search(made_up, ("one", "other"), "/scratch")
+
+    found = search.find(4000, shrink=False)
+
+    assert found is not None
+    assert found.trial in made_up.batches[-1]
+    assert not any(made_up.odd(trial) for batch in made_up.batches[:-1] for trial in batch)
