@@ -35,7 +35,7 @@ class Pair(Directed):
         Raises:
             LabError: it does not start, or the host's architecture has no probe.
         """
-        self.scratch = f"{host.scratch}/equivalence"
+        self.scratch, self.wait = f"{host.scratch}/equivalence", host.wait
         versions = [isolator.version() for isolator in isolators.values()]
         self._pidfd = not any(version.startswith(_WITHOUT_PIDFD) for version in versions)
         commands = {name: _command(host, isolator) for name, isolator in isolators.items()}
@@ -61,7 +61,7 @@ class Pair(Directed):
             LabError: nothing can be said of one.
         """
         asked = [{**trial, "description": json.dumps(trial["description"])} for trial in trials]
-        line = self.ask(json.dumps(asked).encode() + b"\n")
+        line = self.ask(json.dumps(asked).encode() + b"\n", self.wait * len(trials))
         if not line:
             raise LabError(f"the starter has ended over {json.dumps(trials)}: it said {tail(self._said())}")
         seen: dict[str, list[Outcome]] = msgspec.json.decode(line)

@@ -28,6 +28,9 @@ from harness.equivalence.world import Surroundings, world
 LIMIT = 10.0
 """Seconds for an isolator to say what became of the start, and for what it started to sleep or end."""
 
+PAUSE = 1e-4
+"""Seconds between two looks at whether a program sleeps: where there is one CPU, it runs meanwhile."""
+
 FILE, PIPE, TERMINAL, CGROUP, REPORT = 3, 4, 5, 6, 7
 """Descriptors that an isolator has besides the first three.
 
@@ -267,7 +270,7 @@ def _probe_of(isolator: int) -> int:
         except (FileNotFoundError, PermissionError, ProcessLookupError):
             # One that is ending may refuse the look before it is a zombie.
             pass
-        os.sched_yield()
+        time.sleep(PAUSE)
     raise Lost("no program came to sleep")
 
 
@@ -290,7 +293,7 @@ def _sleeps(pid: int) -> bool:
         except PermissionError:
             # One that is ending may refuse the look before it is a zombie.
             pass
-        os.sched_yield()
+        time.sleep(PAUSE)
     raise Lost("the started program did not come to sleep")
 
 

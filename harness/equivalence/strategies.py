@@ -151,6 +151,9 @@ class _Drawing:
 
     def ambientcaps(self) -> None:
         self.attributes["AmbientCaps"] = self.pick(_capabilities, _odd_capabilities)
+        if self.draw(st.integers(0, 3)) == 3:
+            # They come through a change of identities only where the others are kept first.
+            self.attributes["Credential"] = {"Uid": 1000, "Gid": 1000}
 
     def chroot(self) -> None:
         self.attributes["Chroot"] = self.either(["root"], [".", "/", "missing", "plain", "closed", "a\0b"])
@@ -194,7 +197,7 @@ class _Drawing:
         self.attributes["Setsid"] = True
 
     def setpgid(self) -> None:
-        self.attributes.update(Setpgid=True, Pgid=self.either([0], [1, 999999, -1]))
+        self.attributes.update(Setpgid=True, Pgid=self.draw(_one_of(0, 0, 0, 0, 1, 999999, -1)))
 
     def setctty(self) -> None:
         self.attributes.update(Setctty=True, Setsid=self.either([True], [False]))
