@@ -17,7 +17,7 @@ from hypothesis.errors import NoSuchExample
 from harness.equivalence.pair import Outcome, differences
 from harness.equivalence.strategies import FIELDS, trials
 
-PER_EXAMPLE = 40
+PER_EXAMPLE = 50
 """Trials for each example that hypothesis' profile asks for: one takes some milliseconds."""
 
 ROUND, BATCH = 1000, 20

@@ -67,6 +67,8 @@ _odd_mapping = st.builds(
 _odd_maps = st.sampled_from([_own, None, [], _nobodys, _overlapping]) | st.lists(_odd_mapping, max_size=3)
 _alike = st.sampled_from([_own, _both, ...])
 _groups = st.sampled_from([[1000], [0, _NOBODY], [], None]) | st.lists(_ids, min_size=1, max_size=3)
+# The one user that every legal map has; groups that a map without GidMappingsEnableSetgroups denies.
+_mapped = st.sampled_from([None, {"Uid": 0, "Gid": 0}, {"Uid": 0, "Gid": 0, "Groups": [0]}, None])
 _odd_capabilities = st.sampled_from([[41], [63], [0, 41]])
 _arguments = st.lists(st.sampled_from(["", "a b", "-x", "ü"]), max_size=3)
 _variables = st.sampled_from(["A=1", "A=2", "B=", "=C=1", "=C=2", "odd", "", "PWD=/x"])
@@ -136,9 +138,9 @@ class _Drawing:
         for name in ("UidMappings", "GidMappings"):
             self.attributes[name] = self.draw(_odd_maps) if alike is ... else alike
         self.attributes["GidMappingsEnableSetgroups"] = self.draw(st.booleans())
-        if self.draw(st.booleans()):
-            # The one user that every legal map has.
-            self.attributes["Credential"] = {"Uid": 0, "Gid": 0}
+        who = self.draw(_mapped)
+        if who is not None:
+            self.attributes["Credential"] = dict(who)
 
     def credential(self) -> None:
         made = {"Uid": self.pick(_ids, st.just(_NO_ID)), "Gid": self.pick(_ids, st.just(_NO_ID))}
