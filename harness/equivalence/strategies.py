@@ -138,7 +138,7 @@ class _Drawing:
         for name in ("UidMappings", "GidMappings"):
             self.attributes[name] = self.draw(_odd_maps) if alike is ... else alike
         self.attributes["GidMappingsEnableSetgroups"] = self.draw(st.booleans())
-        if alike is _both and self.attributes["GidMappingsEnableSetgroups"]:
+        if alike is _both and not self.attributes["GidMappingsEnableSetgroups"]:
             # Where one may map a single ID, the refusal of either map would hide what becomes of the other.
             self.attributes["GidMappings"] = _own
         who = self.draw(_mapped)
