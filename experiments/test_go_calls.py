@@ -13,6 +13,7 @@ from typing import Any
 from harness.described import Described
 from harness.equivalence import harmless
 from harness.equivalence.strace import REMEDY, differences, traced
+from harness.equivalence.versions import sayable
 from harness.hosts.base import LabHost
 from harness.isolators import Isolator
 from harness.isolators.port import Port
@@ -69,8 +70,6 @@ COMMANDS: dict[str, dict[str, Any]] = {
 CALLS = ("description", "calls of the child", "of the isolator", "Go and the port")
 HARMLESS = ("of", "call", "times", "why it makes no difference", "source")
 
-WITHOUT_PIDFD = ("go1.20.", "go1.21.")
-
 
 def descriptions(version: str) -> dict[str, dict[str, Any]]:
     """What is started, by its name; a version of Go may know fewer fields."""
@@ -78,9 +77,7 @@ def descriptions(version: str) -> dict[str, dict[str, Any]]:
     named = {name: {**usual, "SysProcAttr": fields} for name, fields in ATTRIBUTES.items()}
     named |= {name: {**usual, "SysProcAttr": {}, **fields} for name, fields in COMMANDS.items()}
     named["everything"]["Dir"] = "/dev"
-    return {
-        name: it for name, it in named.items() if name != "a pidfd" or not version.startswith(WITHOUT_PIDFD)
-    }
+    return {name: it for name, it in named.items() if it == sayable(it, version)}
 
 
 def test_port_and_go_make_the_same_system_calls(

@@ -15,7 +15,7 @@ import pytest
 from hypothesis.errors import NoSuchExample
 
 from harness.equivalence import incomparable
-from harness.equivalence.pair import Pair, differences, script
+from harness.equivalence.pair import ORDINARY, Pair, differences, script
 from harness.equivalence.search import COLUMNS, PER_EXAMPLE, Search
 from harness.equivalence.unshare import Both, wishes
 from harness.hosts.base import LabHost
@@ -24,7 +24,8 @@ from harness.isolators.port import Port
 from harness.isolators.unshare import Unshare
 from harness.notebook import Notebook
 
-NEWUTS = 0x04000000
+CHANGED = ["world.job.group", "world.job.session"]
+"""Where a new session makes the world another one."""
 
 
 @pytest.fixture
@@ -36,12 +37,28 @@ def pair(host: LabHost, golang: Isolator) -> Iterator[Pair]:
 
 def test_port_and_go_make_the_same_world(pair: Pair, golang: Isolator, notebook: Notebook) -> None:
     """Whatever is described, the port and Go start it in the same world, or refuse it with the same error."""
+    compare(pair, golang, notebook, "")
+
+
+def test_port_and_go_do_so_for_an_ordinary_user(host: LabHost, golang: Isolator, notebook: Notebook) -> None:
+    """The same where an ordinary user starts them, who has one ID and no capability."""
+    if host.user != "root":
+        pytest.skip(
+            f"only root can become an ordinary user, {host.name} is for {host.user}: run pytest as root"
+        )
+    with Pair(host, {golang.name: golang, "port": Port()}, user=ORDINARY) as pair:
+        compare(pair, golang, notebook, " for an ordinary user")
+
+
+def compare(pair: Pair, golang: Isolator, notebook: Notebook, who: str) -> None:
+    """Search for a description of which Go and the port make different worlds."""
     names = (golang.name, "port")
-    search = Search(pair.outcomes, names, pair.scratch)
+    search = Search(pair.outcomes, names, pair.scratch, pair.user)
 
     found = search.find(PER_EXAMPLE * hypothesis.settings().max_examples)
 
-    notebook.table(f"{search.tried} descriptions, {golang.version()} and the port", COLUMNS, search.rows())
+    heading = f"{search.tried} descriptions, {golang.version()} and the port{who}"
+    notebook.table(heading, COLUMNS, search.rows())
     notebook.table("known differences: what is not compared", incomparable.COLUMNS, incomparable.INCOMPARABLE)
     if found:
         notebook.script(f"{golang.name}-difference.sh", script(found.trial, pair.scratch, names))
@@ -51,10 +68,10 @@ def test_port_and_go_make_the_same_world(pair: Pair, golang: Isolator, notebook:
     )
 
     plain = trial({"Path": f"{pair.scratch}/probe"})
-    apart = trial({"Path": f"{pair.scratch}/probe", "SysProcAttr": {"Cloneflags": NEWUTS}})
+    apart = trial({"Path": f"{pair.scratch}/probe", "SysProcAttr": {"Setsid": True}})
     one, other = pair.outcomes([plain, apart])
     lines = differences(one["port"], other["port"])
-    assert lines == ["world.namespaces.uts: 'same' | \"new, of the starter's user\""], (
+    assert [line.partition(":")[0] for line in lines] == CHANGED, (
         "control: the worlds of two different descriptions differ, and in this alone"
     )
 

@@ -36,7 +36,16 @@ INCOMPARABLE = (
         "before 1.26 or so, the child leaves an array's bounds; EINVAL in 1.27",
         "EINVAL",
     ),
-    Incomparable("`PidFD`", "with Go 1.21", "there is no such field", "a pidfd"),
+    Incomparable("`PidFD`", "with Go 1.21 and older", "there is no such field", "a pidfd"),
+    Incomparable(
+        "`UseCgroupFD`, `CgroupFD`", "with Go 1.19", "there are no such fields", "the control group"
+    ),
+    Incomparable(
+        "`Cloneflags`",
+        "`CLONE_NEWTIME` with Go 1.19",
+        "hands it to clone(2), where it is part of a signal's number: ignored, from Linux 7.1 on refused",
+        "a new namespace, by clone3(2)",
+    ),
     Incomparable(
         "`Cloneflags`",
         "`CLONE_PARENT`",
@@ -48,6 +57,13 @@ INCOMPARABLE = (
         "`CLONE_FILES`, `CLONE_THREAD` with `CLONE_SIGHAND`",
         "execve closes the report that both share, or ends the isolator: nothing is reported",
         "the same",
+    ),
+    Incomparable("`AmbientCaps`", "with Go 1.19", 'a refused one is "errno 0"', "its errno"),
+    Incomparable(
+        "the soft limit of open files",
+        "with Go 1.19",
+        "raised to the hard one for itself, and so for what it starts",
+        "left alone; newer Go gives it back to what it starts",
     ),
     Incomparable(
         "`ExtraFiles`",

@@ -11,6 +11,7 @@ import msgspec
 
 from harness.directed import Directed
 from harness.equivalence import probe, starter
+from harness.equivalence.versions import leave_out, sayable
 from harness.errors import LabError, tail
 from harness.hosts.base import LabHost
 from harness.isolators import Isolator
@@ -22,29 +23,33 @@ Outcome = dict[str, Any]
 
 _ENVIRONMENT = ["env", "--ignore-environment", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "NSLAB=1"]
 
-_WITHOUT_PIDFD = ("go1.20", "go1.21")
-"""Versions whose ``SysProcAttr`` has no ``PidFD`` yet: it is left out of what is compared."""
+ORDINARY = 65533
+"""A user whom no machine knows: what works for this one leans on no account."""
 
 
 class Pair(Directed):
     """Isolators side by side on one host."""
 
-    def __init__(self, host: LabHost, isolators: Mapping[str, Isolator]) -> None:
-        """Carry the isolators there and start what will start them.
+    def __init__(self, host: LabHost, isolators: Mapping[str, Isolator], user: int = 0) -> None:
+        """Carry the isolators there and start what will start them, as the host's user or another.
 
         Raises:
             LabError: it does not start, or the host's architecture has no probe.
         """
         self.scratch, self.wait = f"{host.scratch}/equivalence", host.wait
-        versions = [isolator.version() for isolator in isolators.values()]
-        self._pidfd = not any(version.startswith(_WITHOUT_PIDFD) for version in versions)
+        self.user = user
+        self._versions = [isolator.version() for isolator in isolators.values()]
         commands = {name: _command(host, isolator) for name, isolator in isolators.items()}
         packages = ("harness.equivalence", "harness.isolators.spawn")
         program = runnable("harness.equivalence.starter", *packages)
         served = [f"{name}={command}" for name, command in commands.items()]
         # The isolators' environment, and what of it a program may read from outside, is this one.
         super().__init__(
-            host, "equivalence-programs", program, behind=_ENVIRONMENT, arguments=[self.scratch, *served]
+            host,
+            "equivalence-programs",
+            program,
+            behind=_ENVIRONMENT,
+            arguments=[self.scratch, str(user), *served],
         )
         if not self.first:
             self.close()
@@ -60,17 +65,19 @@ class Pair(Directed):
         Raises:
             LabError: nothing can be said of one.
         """
-        asked = [{**trial, "description": json.dumps(trial["description"])} for trial in trials]
+        asked = [
+            {**trial, "description": json.dumps(sayable(trial["description"], *self._versions))}
+            for trial in trials
+        ]
         line = self.ask(json.dumps(asked).encode() + b"\n", self.wait * len(trials))
         if not line:
             raise LabError(f"the starter has ended over {json.dumps(trials)}: it said {tail(self._said())}")
         seen: dict[str, list[Outcome]] = msgspec.json.decode(line)
         for name, outcomes in seen.items():
             for trial, outcome in zip(trials, outcomes, strict=False):
-                if not self._pidfd:
-                    outcome.pop("PidFD", None)
                 if "lost" in outcome:
                     raise LabError(f"{name}: {outcome['lost']}: {json.dumps(trial)}")
+                leave_out(outcome, *self._versions)
         return [dict(zip(seen, each, strict=True)) for each in zip(*seen.values(), strict=True)]
 
 

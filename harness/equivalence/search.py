@@ -44,9 +44,14 @@ class Search:
         outcomes: Callable[[list[Trial]], list[dict[str, Outcome]]],
         names: tuple[str, str],
         scratch: str,
+        own: int = 0,
     ) -> None:
-        """``outcomes`` tries with both isolators of those names, on a host with its files in ``scratch``."""
-        self._outcomes, self._names, self._scratch = outcomes, names, scratch
+        """``outcomes`` tries with both isolators of those names, on a host with its files in ``scratch``.
+
+        ``own`` is the ID of the user who starts them.
+        """
+        self._outcomes, self._names = outcomes, names
+        self._trials = trials(scratch, own)
         self._counts: Counter[tuple[str, str]] = Counter()
         self._known: dict[bytes, list[str]] = {}
         """Where the outcomes of each trial so far differ."""
@@ -82,10 +87,10 @@ class Search:
         """The first of ``count`` trials for which the condition holds, or a smaller one like it."""
         phases = [hypothesis.Phase.generate, hypothesis.Phase.shrink]
         settings = hypothesis.settings(max_examples=count, phases=phases, database=None)
-        drawing, same = trials(self._scratch), random.Random(seed)  # noqa: S311 - repeatable, not secret
+        same = random.Random(seed)  # noqa: S311 - repeatable, not secret
         with contextlib.suppress(NoSuchExample):
             return hypothesis.find(
-                drawing, lambda drawn: bool(condition(drawn)), settings=settings, random=same
+                self._trials, lambda drawn: bool(condition(drawn)), settings=settings, random=same
             )
         return None
 

@@ -6,12 +6,14 @@ out is what was seen.
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import gc
 import importlib
 import json
 import os
 import pty
+import resource
 import select
 import shutil
 import signal
@@ -24,6 +26,7 @@ from typing import Any
 from harness.equivalence import probe
 from harness.equivalence.around import Around
 from harness.equivalence.world import Surroundings, world
+from harness.isolators.spawn.machine import libc
 
 LIMIT = 10.0
 """Seconds for an isolator to say what became of the start, and for what it started to sleep or end."""
@@ -38,9 +41,24 @@ Without a gap: what it opens itself comes behind them. The child moves a descrip
 number after its highest one, where it could overwrite one that is inherited, or not, by what is open.
 """
 
+OPEN_FILES = 256
+"""The soft limit of open files."""
+
+_PR_SET_DUMPABLE = 4
+
 
 class Lost(Exception):  # noqa: N818 - no error of a program, but what the harness could not see
     """Something did not happen in time."""
+
+
+def become(user: int) -> None:
+    """Be an ordinary user without any capability, to whom the own ``/proc/PID`` is open (prctl(2))."""
+    # The interpreter's modules may be out of this user's reach: load what is needed now.
+    codecs.lookup("ascii")
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+    libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def prepare(scratch: str) -> None:
@@ -319,8 +337,12 @@ def _status(pid: int) -> int:
 
 
 def main() -> None:
-    """Run as a program: ``starter SCRATCH NAME=ISOLATOR...``."""
-    scratch, *isolators = sys.argv[1:]
+    """Run as a program: ``starter SCRATCH USER NAME=ISOLATOR...``; as user 0 it stays who it is."""
+    scratch, user, *isolators = sys.argv[1:]
+    # Below the hard limit, as usual: Go raises it for itself and has to give it back to what it starts.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    if int(user):
+        become(int(user))
     prepare(scratch)
     commands = dict(isolator.split("=", 1) for isolator in isolators)
     starters = {name: Served(name, command, scratch) for name, command in commands.items()}

@@ -65,7 +65,7 @@ _odd_mapping = st.builds(
 )
 # All made once: hypothesis looks into a strategy when it first draws from it; that takes longer than to draw.
 _odd_maps = st.sampled_from([_own, None, [], _nobodys, _overlapping]) | st.lists(_odd_mapping, max_size=3)
-_alike = st.sampled_from([_own, _both, ...])
+_alike: st.SearchStrategy[Any] = st.sampled_from([_own, _both, ...])
 _groups = st.sampled_from([[1000], [0, _NOBODY], [], None]) | st.lists(_ids, min_size=1, max_size=3)
 # The one user that every legal map has; groups that a map without GidMappingsEnableSetgroups denies.
 _mapped = st.sampled_from([None, {"Uid": 0, "Gid": 0}, {"Uid": 0, "Gid": 0, "Groups": [0]}, None])
@@ -88,10 +88,10 @@ _chosen = st.lists(st.sampled_from(FIELDS), unique=True, min_size=1, max_size=5)
 
 
 @st.composite
-def trials(draw: st.DrawFn, scratch: str) -> dict[str, Any]:
-    """A trial on a host where the starter's files are in ``scratch``."""
+def trials(draw: st.DrawFn, scratch: str, own: int = 0) -> dict[str, Any]:
+    """A trial on a host where the starter's files are in ``scratch``, for a user with the ID ``own``."""
     chosen = draw(_chosen, label="fields")
-    drawing = _Drawing(draw, scratch)
+    drawing = _Drawing(draw, scratch, own)
     for field in chosen:
         getattr(drawing, field.lower())()
     return {"fields": sorted(chosen), **drawing.trial()}
@@ -100,8 +100,8 @@ def trials(draw: st.DrawFn, scratch: str) -> dict[str, Any]:
 class _Drawing:
     """A trial in the making; a method for each field, which draws it."""
 
-    def __init__(self, draw: st.DrawFn, scratch: str) -> None:
-        self.draw, self.scratch = draw, scratch
+    def __init__(self, draw: st.DrawFn, scratch: str, own: int) -> None:
+        self.draw, self.scratch, self.own = draw, scratch, own
         self.attributes: dict[str, Any] = {}
         self.command: dict[str, Any] = {"Path": f"{scratch}/probe"}
         self.around: dict[str, Any] = {"terminal": False, "without": [], "ignored": [], "blocked": []}
@@ -136,14 +136,19 @@ class _Drawing:
         self.attributes[where] = self.attributes.get(where, 0) | NEWUSER
         alike = self.draw(_alike)
         for name in ("UidMappings", "GidMappings"):
-            self.attributes[name] = self.draw(_odd_maps) if alike is ... else alike
+            drawn = self.draw(_odd_maps) if alike is ... else alike
+            self.attributes[name] = drawn and [self._of_own(mapping) for mapping in drawn]
         self.attributes["GidMappingsEnableSetgroups"] = self.draw(st.booleans())
         if alike is _both and not self.attributes["GidMappingsEnableSetgroups"]:
             # Where one may map a single ID, the refusal of either map would hide what becomes of the other.
-            self.attributes["GidMappings"] = _own
+            self.attributes["GidMappings"] = [self._of_own(mapping) for mapping in _own]
         who = self.draw(_mapped)
         if who is not None:
             self.attributes["Credential"] = dict(who)
+
+    def _of_own(self, mapping: dict[str, int]) -> dict[str, int]:
+        """The mapping with the user's ID in place of root's."""
+        return {**mapping, "HostID": mapping["HostID"] or self.own}
 
     def credential(self) -> None:
         made = {"Uid": self.pick(_ids, st.just(_NO_ID)), "Gid": self.pick(_ids, st.just(_NO_ID))}
