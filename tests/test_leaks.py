@@ -88,6 +88,18 @@ def test_machine_that_was_changed_stops_the_session(stage: Stage, project: Proje
     assert re.fullmatch(told + sentence, record["message"]), record["message"]
 
 
+def test_machine_that_was_changed_before_the_first_experiment(stage: Stage, project: Project) -> None:
+    """A host that lets something through when it is only asked what it is runs no experiment."""
+    leak, sentence = LEAKS["hostname"]
+    project.experiment(LEAKY.replace("if kept", "if True").replace("{leak}", leak))
+    there = stage.enter(["sh", "-c", 'cd "$0" && exec "$@"', str(project.folder)])
+    ended = project.run(prefix=there, environment=project.environment(TMPDIR=stage.scratch))
+
+    assert ended.status == 4, ended.output
+    assert re.search(f"ERROR: asking the stage left this machine changed: {sentence}", ended.output)
+    assert not project.runs()
+
+
 def test_machine_that_was_not_changed_lets_the_session_go_on(stage: Stage, project: Project) -> None:
     """Control: without a leak the same session on the same machine comes to its end."""
     project.experiment(LEAKY.replace("{leak}", "run('true')"))

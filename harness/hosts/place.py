@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from harness.describe import describe
+from harness.errors import LabError
 from harness.evidence import HostDescription
 from harness.hosts.base import LabHost
 from harness.notebook import Notebook
+from harness.watch import Watch
 
 
 class Place(Protocol):
@@ -51,9 +54,18 @@ class HerePlace:
         """Nothing has to be done."""
 
     def describe(self) -> HostDescription:
-        """Ask a host that is made for this."""
-        with self.open(Notebook(), self._wait) as host:
-            return describe(host)
+        """Ask a host that is made for this.
+
+        Raises:
+            LabError: this machine is not as before; names what changed.
+        """
+        with contextlib.closing(Watch()) as watch:
+            with self.open(Notebook(), self._wait) as host:
+                description = describe(host)
+                reached = watch.reached(host.peer_groups())
+            if changes := watch.changes(reached):
+                raise LabError(f"asking the {self.name} left this machine changed: {'; '.join(changes)}")
+        return description
 
     def open(self, notebook: Notebook, wait: float) -> LabHost:
         """A new host."""
