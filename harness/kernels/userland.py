@@ -28,7 +28,6 @@ PACKAGES = (
     "python3-minimal",
     "runc",
     "strace",
-    "strace",
 )
 """Beside Debian's essential packages, dash, coreutils and util-linux among them."""
 
