@@ -260,6 +260,21 @@ def test_machine_that_cannot_be_reached(project: Project, machine: Remote) -> No
     }
 
 
+def test_machine_that_takes_the_connection_and_says_nothing(project: Project, machine: Remote) -> None:
+    """The wait for a machine's first word is bounded, and the line says that nothing came."""
+    project.experiment(PASSES)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"ssh://127.0.0.1:{silent.getsockname()[1]}"
+        ended = project.run(f"--hosts={address},ssh://{NAME}", f"--ssh-config={machine.config}", "--wait=3")
+
+    assert ended.status == 1
+    assert f"nslab: {address} can't be reached: Connection timed out" in ended.output
+    assert outcomes(project) == {
+        f"test_passes[{address}-python]": "error",
+        f"test_passes[ssh://{NAME}-python]": "passed",
+    }
+
+
 def test_host_key_that_is_not_the_known_one(project: Project, machine: Remote, tmp_path: Path) -> None:
     """A machine whose key is another than the known one is not trusted."""
     project.experiment(PASSES)
