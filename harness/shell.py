@@ -160,12 +160,15 @@ class Shell:
         )
 
     def _is_ending(self) -> bool:
-        """Whether the terminal's own process has begun to end.
+        """Whether the terminal's own process has begun to end, or has been reaped by pexpect meanwhile.
 
         The kernel then hangs up on what has the terminal (setpgid(2)). Where that was a command, the shell
         prompts once more, and what the terminal showed tells nothing.
         """
-        _, _, fields = os.pread(self._stat, 4096, 0).rpartition(b") ")
+        try:
+            _, _, fields = os.pread(self._stat, 4096, 0).rpartition(b") ")
+        except ProcessLookupError:
+            return True
         return bool(int(fields.split()[_FLAGS]) & _EXITING)
 
     @property

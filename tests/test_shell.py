@@ -180,6 +180,15 @@ def test_command_on_which_the_terminal_hangs_up(isolated: Isolate, stage: Stage)
         shell.run("sh -c 'echo >/dev/shm/begun; exec tail -f /dev/null'; echo answer")
 
 
+def test_terminal_whose_process_was_reaped(shell: Shell) -> None:
+    """A terminal's own process that pexpect has reaped before it was looked at has ended."""
+    assert not shell._is_ending()
+    shell._child.kill(signal.SIGKILL)
+    shell._child.wait()
+
+    assert shell._is_ending()
+
+
 def test_shell_that_has_ended(shell: Shell) -> None:
     """What is typed to a shell that has ended is an error that says so."""
     with pytest.raises(ShellEndedError):

@@ -296,7 +296,7 @@ def test_disk_that_is_full(project: Project, workers: str) -> None:
     project.reports.mkdir()
     (project.folder / "kept").mkdir()
     keep = f'"$@"; status=$?; cp -r {project.reports}/. {project.folder}/kept; exit $status'
-    small = arranged(f"mount -t tmpfs -o size=60k tmpfs {project.reports}")
+    small = arranged(f"mount -t tmpfs -o size=96k tmpfs {project.reports}")
     prefix = [word.replace('exec "$@"', keep).replace("-ec", "-c") for word in small]
     ended = project.run(f"-n{workers}", prefix=prefix)
 
