@@ -5,6 +5,7 @@ Where other work shares the machine, look at the processor time: two workers nee
 
 from __future__ import annotations
 
+import argparse
 import re
 import resource
 import subprocess
@@ -17,6 +18,7 @@ from statistics import median
 from benchmarks import DOCUMENT
 from benchmarks.clock import seconds
 from harness import runs
+from harness.errors import UnmetNeedError
 from harness.hosts.guest import GuestPlace
 from harness.kernels import archive, qemu, template, userland
 from harness.kernels.choice import choose
@@ -87,8 +89,15 @@ def document(version: str) -> None:
 
 
 if __name__ == "__main__":
-    asked = sys.argv[1] if len(sys.argv) > 1 else "6.12"
-    guests = GuestPlace(choose([asked], "", print)[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("version", nargs="?", default="6.12", help="of the kernel (default: %(default)s)")
+    asked = parser.parse_args().version
+    try:
+        guests = GuestPlace(choose([asked], "", print)[0])
+    except UnmetNeedError as problem:
+        parser.error(str(problem))
     guests.prepare(print)
     cold_boots()
     restoring(guests)

@@ -66,5 +66,9 @@ def _stage(link: Link) -> SshStage:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(
+            "benchmarks.ssh: expected a host, and options of ssh(1) after it: python -m benchmarks.ssh HOST"
+        )
     host, *options = sys.argv[1:]
     compare(Target(f"ssh://{host}", [*options, "--", host], connect_wait=WAIT))
