@@ -275,6 +275,31 @@ def test_machine_that_takes_the_connection_and_says_nothing(project: Project, ma
     }
 
 
+HANGS = """
+def test_hangs(host):
+    \"\"\"A command there never ends.\"\"\"
+    host.run("echo begun; exec tail -f /dev/null")
+
+def test_next(host):
+    \"\"\"The machine answers again.\"\"\"
+    assert host.check_output("echo answer") == "answer"
+"""
+
+
+def test_command_that_does_not_end(project: Project, machine: Remote) -> None:
+    """The wait for a command there is bounded and names it; the next experiment has the machine again."""
+    project.experiment(HANGS)
+    ended = project.run(*machine.options, "--wait=3")
+
+    assert ended.status == 1
+    awaited = f"waited 3 s for the end of 'echo begun; exec tail -f /dev/null' on ssh://{NAME}"
+    assert f"WaitExpiredError: {awaited}; last seen: 'begun" in ended.output
+    assert outcomes(project) == {
+        f"test_hangs[ssh://{NAME}]": "error",
+        f"test_next[ssh://{NAME}]": "passed",
+    }
+
+
 def test_host_key_that_is_not_the_known_one(project: Project, machine: Remote, tmp_path: Path) -> None:
     """A machine whose key is another than the known one is not trusted."""
     project.experiment(PASSES)
