@@ -19,6 +19,7 @@ from harness.environment import SESSION, TAG
 from harness.errors import HostLostError, LabError, WaitExpiredError
 from harness.hosts.base import readable
 from harness.hosts.remote_state import SEPARATOR, look, marked, parse_state
+from harness.programs import close_streams
 from harness.ssh.channel import ConnectionLostError
 from harness.ssh.connection import Connection, exports
 from harness.ssh.files import packed
@@ -294,9 +295,7 @@ class Link:
     def close(self) -> None:
         """Remove everything there and end the connection."""
         if self._keeper is not None:
-            for stream in (self._keeper.stdin, self._keeper.stdout, self._keeper.stderr):
-                if stream is not None:
-                    stream.close()
+            close_streams(self._keeper)
             if not self.connection.lost:
                 try:
                     self._keeper.wait(timeout=self.wait)

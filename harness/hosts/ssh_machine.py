@@ -12,6 +12,7 @@ from harness.hosts.machine import OnMachine, await_guarded
 from harness.hosts.remote import LOOKING, Link
 from harness.hosts.ssh_host import GRACE, SshHost
 from harness.notebook import Notebook
+from harness.programs import close_streams
 from harness.runnable import runnable
 from harness.ssh.connection import shell_line
 
@@ -106,6 +107,4 @@ class SshMachine(SshHost):
         """End what leads to it: it sees the end of its input."""
         self._guardian.kill()
         self._guardian.wait()
-        for stream in (self._guardian.stdin, self._guardian.stdout, self._guardian.stderr):
-            if stream is not None:
-                stream.close()
+        close_streams(self._guardian)

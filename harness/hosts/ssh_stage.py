@@ -13,6 +13,7 @@ from harness.hosts.remote import Link
 from harness.hosts.ssh_host import GRACE, SshHost
 from harness.hosts.stage import entering, first_process, making
 from harness.notebook import Notebook
+from harness.programs import close_streams
 from harness.ssh.connection import shell_line
 
 
@@ -103,9 +104,7 @@ class SshStage(SshHost):
     def _end_stage(self) -> None:
         """End the stage; returns when the kernel there has ended every process in it."""
         self.end_channel()
-        for stream in (self._holder.stdin, self._holder.stdout, self._holder.stderr):
-            if stream is not None:
-                stream.close()
+        close_streams(self._holder)
         try:
             self._holder.wait(timeout=GRACE)
         except subprocess.TimeoutExpired:

@@ -21,6 +21,7 @@ from harness.errors import LabError, UnmetNeedError, WaitExpiredError
 from harness.hosts.base import DEFAULT_WAIT, LabHost, readable, write_programs
 from harness.hosts.obstacles import find_obstacle
 from harness.notebook import Notebook
+from harness.programs import close_streams
 from harness.watch import peer_groups
 
 # The first line is read while /proc is still the machine's: it is the stage's PID 1 as the machine knows it.
@@ -123,9 +124,7 @@ class Stage(LabHost):
 
     def drop(self) -> None:
         """Drop the stage; returns when the kernel has ended every process in it."""
-        for stream in (self._holder.stdin, self._holder.stdout, self._holder.stderr):
-            if stream is not None:
-                stream.close()
+        close_streams(self._holder)
         if self._first is None or not readable(self._first, _GRACE):
             # A stopped PID 1 does not see the pipe's end; unshare's death takes it along (--kill-child).
             self._holder.kill()

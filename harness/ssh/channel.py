@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 
 from harness.errors import HostLostError
+from harness.programs import close_streams
 
 
 class ConnectionLostError(HostLostError):
@@ -82,9 +83,7 @@ class Channel:
         """End it at once."""
         self._ssh.kill()
         self._ssh.wait()
-        for stream in (self._ssh.stdin, self._ssh.stdout, self._ssh.stderr):
-            if stream is not None:
-                stream.close()
+        close_streams(self._ssh)
 
 
 def _ended(command: str) -> ConnectionLostError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.environment import DYING_WITH_US
 from harness.errors import LabError
 from harness.hosts.base import readable
-from harness.programs import ask
+from harness.programs import ask, close_streams
 from harness.ssh.channel import Channel, ConnectionLostError
 
 _LINES = 3
@@ -148,9 +148,7 @@ class Connection:
         self._master.wait()
         # One that was killed leaves its socket, beside which ssh makes no other.
         self._socket.unlink(missing_ok=True)
-        for stream in (self._master.stdout, self._master.stderr):
-            if stream is not None:
-                stream.close()
+        close_streams(self._master)
 
 
 def in_one_line(said: str) -> str:
