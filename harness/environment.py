@@ -28,6 +28,10 @@ def environment(**more: str) -> dict[str, str]:
 
 def search_path() -> str:
     """Where programs are looked for: as a person said, but nowhere that depends on where they stand."""
-    given = os.environ.get("PATH", "").split(os.pathsep)
-    path = [directory for directory in given if directory.startswith("/")]
+    path = absolute("PATH")
     return os.pathsep.join([*path, *(directory for directory in _SYSTEM_PATH if directory not in path)])
+
+
+def absolute(variable: str) -> list[str]:
+    """The directories of a variable such as ``PATH``, without those that depend on where a person stands."""
+    return [path for path in os.environ.get(variable, "").split(os.pathsep) if path.startswith("/")]

@@ -61,6 +61,7 @@ def ask(
     said: bytes = b"",
     stdout: IO[bytes] | int = subprocess.PIPE,
     cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a program that answers at once; ``said`` is its input.
 
@@ -70,7 +71,14 @@ def ask(
     """
     try:
         return subprocess.run(
-            command, input=said, stdout=stdout, stderr=subprocess.PIPE, cwd=cwd, timeout=AT_ONCE, check=False
+            command,
+            input=said,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=env,
+            timeout=AT_ONCE,
+            check=False,
         )
     except subprocess.TimeoutExpired as expired:
         printed = ((expired.stdout or b"") + (expired.stderr or b""))[-200:]

@@ -272,19 +272,29 @@ def _line(descriptor: int) -> bytes:
             return told
 
 
+def _has_ended(pid: int) -> bool:
+    """Whether it is a zombie, or being reaped (proc_pid_stat(5))."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()[0] in "ZX"
+
+
+def _is_asleep(pid: int) -> bool:
+    """Whether it is in the call in which the probe sleeps (proc_pid_syscall(5))."""
+    with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
+        return file.read().startswith(f"{probe.SLEEPS} ")
+
+
 def _probe_of(isolator: int) -> int:
     """The probe, once it sleeps: the isolator itself, or its child; 0 if the isolator ended instead."""
     end = time.monotonic() + LIMIT
     while time.monotonic() < end:
         try:
-            with open(f"/proc/{isolator}/stat", encoding="ascii", errors="replace") as file:
-                if file.read().rpartition(")")[2].split()[0] in "ZX":
-                    return 0
+            if _has_ended(isolator):
+                return 0
             with open(f"/proc/{isolator}/task/{isolator}/children", encoding="ascii") as file:
                 for pid in (isolator, *map(int, file.read().split())):
-                    with open(f"/proc/{pid}/syscall", encoding="ascii") as call:
-                        if call.read().startswith(f"{probe.SLEEPS} "):
-                            return pid
+                    if _is_asleep(pid):
+                        return pid
         except (FileNotFoundError, PermissionError, ProcessLookupError):
             # One that is ending may refuse the look before it is a zombie.
             pass
@@ -300,12 +310,10 @@ def _sleeps(pid: int) -> bool:
     end = time.monotonic() + LIMIT
     while time.monotonic() < end:
         try:
-            with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
-                if file.read().startswith(f"{probe.SLEEPS} "):
-                    return True
-            with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-                if file.read().rpartition(")")[2].split()[0] in "ZX":
-                    return False
+            if _is_asleep(pid):
+                return True
+            if _has_ended(pid):
+                return False
         except (FileNotFoundError, ProcessLookupError):
             return False
         except PermissionError:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness import guardian
-from harness.environment import SESSION
+from harness.environment import SESSION, absolute
 from harness.errors import LabError, UnmetNeedError
 from harness.hosts.base import DEFAULT_WAIT, LabHost, readable, write_programs
 from harness.notebook import Notebook
@@ -69,10 +69,6 @@ _HOME = Path(__file__).parents[2]
 """Where the harness lies, also in a checkout that nobody has installed."""
 
 
-def _given_paths() -> list[str]:
-    return [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path.startswith("/")]
-
-
 @functools.cache
 def _guardian(wait: float) -> subprocess.Popen[bytes]:
     """The process that puts the machine back when this one has ended, in whatever way."""
@@ -84,7 +80,7 @@ def _guardian(wait: float) -> subprocess.Popen[bytes]:
         start_new_session=True,
         # With -m, Python imports from where it is started first: not from where root happens to stand.
         cwd="/",
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_HOME), *_given_paths()])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_HOME), *absolute("PYTHONPATH")])},
     )
     try:
         await_guarded(started, "this machine", wait)

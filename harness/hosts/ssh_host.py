@@ -71,6 +71,15 @@ class SshHost(LabHost):
             raise HostLacksError(f"{self.name} has no Python 3.8 or later: install python3 there")
         return self._link.there.python
 
+    def must_be_up(self, grace: float = 0.0) -> None:
+        """Raise where the way to the machine has ended.
+
+        Raises:
+            HostLostError: it has.
+        """
+        if self._link.connection.lost_within(0):
+            raise self._link.gone("the connection ended")
+
     def by_shell(self, command: str, wait: float) -> subprocess.CompletedProcess[bytes]:
         """Run a command by the shell that stays on the host."""
         self._channel = self._channel or Channel(self.enter(["sh"], terminal=False))

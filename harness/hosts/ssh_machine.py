@@ -59,8 +59,7 @@ class SshMachine(SshHost):
             HostLostError: the connection has.
             LabError: the guardian has.
         """
-        if self._link.connection.lost_within(0):
-            raise self._link.gone("the connection ended")
+        super().must_be_up(grace)
         if self._guardian.poll() is not None:
             raise LabError(f"the guardian that puts {self.name} back has ended")
 

@@ -62,8 +62,7 @@ class SshStage(SshHost):
             HostLostError: the connection has.
             LabError: the stage has.
         """
-        if self._link.connection.lost_within(0):
-            raise self._link.gone("the connection ended")
+        super().must_be_up(grace)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._holder.wait(timeout=grace)
             raise LabError(f"the stage on {self.name} is gone: its PID 1 (there {self.pid}) has ended")

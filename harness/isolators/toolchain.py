@@ -6,12 +6,12 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from harness.errors import UnmetNeedError
+from harness.errors import LabError, UnmetNeedError
+from harness.programs import ask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,11 +80,7 @@ def version_of(go: Path) -> str:
 def _ask(go: Path) -> str:
     # No home: go would keep telemetry in it.
     nowhere = {"HOME": os.devnull, "XDG_CONFIG_HOME": os.devnull, "GOTOOLCHAIN": "local", "GOENV": "off"}
-    environment = {**os.environ, **nowhere}
     try:
-        ran = subprocess.run(
-            [go, "version"], capture_output=True, text=True, timeout=30, check=False, env=environment
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        return ask([go, "version"], env={**os.environ, **nowhere}).stdout.decode(errors="replace")
+    except (OSError, LabError):
         return ""
-    return ran.stdout

@@ -17,6 +17,7 @@ from harness.models.idmaps import (
     from_first,
     from_there,
     has_outside,
+    is_mapped,
     is_written,
     outward,
     to_first,
@@ -100,19 +101,12 @@ def choices(state: State, actor: int, verb: str) -> list[Act]:
     return [Act(verb, actor, argument) for argument in arguments.get(verb, (None,))]
 
 
-@rule("mapped", "unmapped")
-def is_mapped(state: State, space: int, number: int) -> str:
-    """A group that a namespace does not map is shown there as the overflow group.
-
-    Source: user_namespaces(7), Unmapped user and group IDs.
-    """
-    return "unmapped" if from_first(state.spaces, space, number) is None else "mapped"
-
-
 def shown(state: State, space: int, number: int) -> int | None:
     """What is seen of a group in a namespace."""
     return (
-        from_first(state.spaces, space, number) if is_mapped(state, space, number) == "mapped" else OVERFLOW
+        from_first(state.spaces, space, number)
+        if is_mapped(state.spaces, space, number) == "mapped"
+        else OVERFLOW
     )
 
 

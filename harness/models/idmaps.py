@@ -66,6 +66,15 @@ def from_first(spaces: Spaces, space: int, number: int) -> int | None:
     return None if outside is None else inward(spaces[space].map, outside)
 
 
+@rule("mapped", "unmapped")
+def is_mapped(spaces: Spaces, space: int, number: int) -> str:
+    """An ID that a namespace does not map is shown there as the overflow ID.
+
+    Source: user_namespaces(7), Unmapped user and group IDs.
+    """
+    return "unmapped" if from_first(spaces, space, number) is None else "mapped"
+
+
 @rule(True, False)
 def from_there(spaces: Spaces, member: int, target: int) -> bool:
     """A map is written from the namespace itself or from its parent, and never that of the first.
