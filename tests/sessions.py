@@ -101,6 +101,17 @@ class Project(NamedTuple):
         )
         return Ended(ended.returncode, ended.stdout.decode(errors="replace"))
 
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
+        """Begin a session with a process group of its own; what it shows can be read as it comes."""
+        return subprocess.Popen(
+            self.command(*options),
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
     def command(self, *options: str) -> list[str]:
         """A session's command line; the port and unshare need nothing to be built."""
         given = " ".join(options)

@@ -7,7 +7,6 @@ import shlex
 import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -338,14 +337,7 @@ def test_interrupted_session(project: Project, machine: Remote, number: signal.S
     """After Ctrl-C or kill -9 of the session, nothing of it is left on the machine."""
     before = left_there(machine)
     project.experiment(HOLDS)
-    with subprocess.Popen(
-        project.command(*machine.options, "-s"),
-        cwd=project.folder,
-        env=project.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    ) as session:
+    with project.start(*machine.options, "-s") as session:
         assert session.stdout is not None
         for line in session.stdout:
             if b"holding" in line:

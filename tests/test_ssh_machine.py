@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,14 +100,7 @@ def test_interrupted_session(project: Project, machine: Remote, number: signal.S
     """After Ctrl-C or kill -9 of the session the machine is as before; while it acts, others wait in vain."""
     before = looks(machine)
     project.experiment(WAITS)
-    with subprocess.Popen(
-        project.command(*machine.options, "--stage=machine", "-s"),
-        cwd=project.folder,
-        env=project.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    ) as session:
+    with project.start(*machine.options, "--stage=machine", "-s") as session:
         assert session.stdout is not None
         assert any(b"spoiled" in line for line in session.stdout)
         assert machine.run("hostname") == "spoiled\n", "control"
