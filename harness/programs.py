@@ -86,13 +86,6 @@ def ask(
         raise LabError(f"{words} did not answer within {AT_ONCE:g} s; it printed {printed!r}") from None
 
 
-def close_streams(process: subprocess.Popen[bytes]) -> None:
-    """Close this side of a process's pipes: what waits for the end of its input ends."""
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()
-
-
 @contextlib.contextmanager
 def _ctrl_c_held_back() -> Iterator[None]:
     """Let a Ctrl-C come afterwards: in the middle of Popen the process that it has started would be lost."""

@@ -34,6 +34,13 @@ _GRACE = 1.0
 """Seconds within which the end of a host follows that of the commands on it."""
 
 
+def close_streams(process: subprocess.Popen[bytes]) -> None:
+    """Close this side of a process's pipes: what waits for the end of its input ends."""
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
 def readable(descriptor: int, seconds: float) -> bool:
     """Whether a descriptor is readable in time; unlike select(2), also for a number beyond 1023."""
     poll = select.poll()

@@ -17,9 +17,8 @@ from typing import NamedTuple
 from harness import mountinfo
 from harness.environment import SESSION, TAG
 from harness.errors import HostLostError, LabError, WaitExpiredError
-from harness.hosts.base import readable
+from harness.hosts.base import close_streams, readable
 from harness.hosts.remote_state import SEPARATOR, look, marked, parse_state
-from harness.programs import close_streams
 from harness.ssh.channel import ConnectionLostError
 from harness.ssh.connection import Connection, exports
 from harness.ssh.files import packed

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from harness import guardian
 from harness.errors import HostLostError, LabError
-from harness.hosts.base import DEFAULT_WAIT
+from harness.hosts.base import DEFAULT_WAIT, close_streams
 from harness.hosts.machine import OnMachine, await_guarded
 from harness.hosts.remote import LOOKING, Link
 from harness.hosts.ssh_host import GRACE, SshHost
 from harness.notebook import Notebook
-from harness.programs import close_streams
 from harness.runnable import runnable
 from harness.ssh.connection import shell_line
 

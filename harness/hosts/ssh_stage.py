@@ -8,12 +8,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from harness.errors import HostLostError, LabError
-from harness.hosts.base import DEFAULT_WAIT
+from harness.hosts.base import DEFAULT_WAIT, close_streams
 from harness.hosts.remote import Link
 from harness.hosts.ssh_host import GRACE, SshHost
 from harness.hosts.stage import entering, first_process, making
 from harness.notebook import Notebook
-from harness.programs import close_streams
 from harness.ssh.connection import shell_line
 
 

@@ -18,10 +18,9 @@ from pathlib import Path
 from harness import mountinfo
 from harness.environment import DYING_WITH_US, environment
 from harness.errors import LabError, UnmetNeedError, WaitExpiredError
-from harness.hosts.base import DEFAULT_WAIT, LabHost, readable, write_programs
+from harness.hosts.base import DEFAULT_WAIT, LabHost, close_streams, readable, write_programs
 from harness.hosts.obstacles import find_obstacle
 from harness.notebook import Notebook
-from harness.programs import close_streams
 from harness.watch import peer_groups
 
 # The first line is read while /proc is still the machine's: it is the stage's PID 1 as the machine knows it.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from harness.errors import HostLostError
-from harness.programs import close_streams
+from harness.hosts.base import close_streams
 
 
 class ConnectionLostError(HostLostError):

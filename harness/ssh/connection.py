@@ -10,8 +10,8 @@ from pathlib import Path
 
 from harness.environment import DYING_WITH_US
 from harness.errors import LabError
-from harness.hosts.base import readable
-from harness.programs import ask, close_streams
+from harness.hosts.base import close_streams, readable
+from harness.programs import ask
 from harness.ssh.channel import Channel, ConnectionLostError
 
 _LINES = 3
