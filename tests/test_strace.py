@@ -45,6 +45,37 @@ def test_calls_are_named_by_what_they_mean() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "wait4({}, 0x1, 0, NULL) = {}",
+        "clone3({{flags=CLONE_VM, exit_signal=SIGCHLD}}, 88) = {}",
+        "kill({}, SIGTERM) = 0",
+        "setpgid({}, 0) = 0",
+        "ioctl(0</dev/pts/1>, TIOCSPGRP, [{}]) = 0",
+        "write(9</proc/{}/uid_map>, 88) = 88",
+        "read(9<pipe:[88]>, 8) = 88",
+        "waitid(P_PID, 9, {{si_pid={}, si_status=88}}, 88) = 0",
+    ],
+)
+def test_child_is_named_where_a_pid_stands_alone(call: str) -> None:
+    """A child whose PID is also a size, a status or a pipe's number is named once for each PID."""
+    (found,) = canonical(f"child: 1.0 {call.format(88, 88)}", "child", "88", [])
+
+    (plain,) = canonical(f"child: 1.0 {call.format('child', 'child')}", "child", "77", [])
+    assert found == plain
+
+
+@pytest.mark.parametrize(
+    "told", ["ERESTARTSYS (To be restarted if SA_RESTART is set)", "ERESTARTNOINTR (To be restarted)"]
+)
+def test_interrupted_call_is_told_once(told: str) -> None:
+    """What the kernel begins anew after a signal is one call."""
+    traced_twice = f"parent: 1.0 wait4(77, 0x1, 0, NULL) = ? {told}\nparent: 1.1 wait4(77, 0x1, 0, NULL) = 77"
+
+    assert list(canonical(traced_twice, "parent", "77", [])) == ["wait4(child, 0x1, 0, NULL) = child"]
+
+
 def test_pipes_differ_by_their_order_alone() -> None:
     """Two sequences with other pipes are equal; those with the pipes exchanged are not."""
     assert not differences(

@@ -83,6 +83,11 @@ def differences(one: Iterable[str], other: Iterable[str]) -> list[str]:
     return next(([f"call {at}:\n    {a}\n    {b}"] for at, (a, b) in pairs if a != b), [])
 
 
+# Where a PID stands: a size, a status or a pipe may have the same number.
+_PIDS = (
+    r"(/proc/|si_pid=|^wait4\(|kill\(|pgid\(|(?<!:)\[)",
+    r"(^(?:clone3?|v?fork|wait4|[gs]et\w+)\(.*\)\s+= )",
+)
 _PLAINER = (
     (r"\)\s+= ", ") = "),
     (r"0x[0-9a-f]+ /\* \d+ vars? \*/", "ENVIRONMENT"),
@@ -101,9 +106,8 @@ def canonical(text: str, side: str, child: str, files: Sequence[int]) -> Iterato
     """
     for line in re.findall(rf"^{side}: [\d.]+ (.*)$", text, re.MULTILINE):
         # It was interrupted and is there once more.
-        if not line.endswith("(To be restarted if SA_RESTART is set)"):
-            line = re.sub(rf"\b{child}\b", "child", line)
-            for pattern, plain in _PLAINER:
+        if not re.search(r"= \? ERESTART\w+ \(To be restarted", line):
+            for pattern, plain in (*((rf"{place}{child}\b", r"\1child") for place in _PIDS), *_PLAINER):
                 line = re.sub(pattern, plain, line)
             yield _with_files(line, files)
 
