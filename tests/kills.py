@@ -202,9 +202,12 @@ def _reap_one() -> float:
 def left_over(machine: Machine, before: State, token: str, scratch: Path) -> list[str]:
     """What is left of a session, once the time that it has to go is over."""
     deadline = time.monotonic() + WITHIN + reaping()
-    while (left := [*_left(machine, before, token, scratch)]) and time.monotonic() < deadline:
-        continue
-    return left
+    while True:
+        # Asked before the look: what a look finds may be gone when it is over.
+        late = time.monotonic() >= deadline
+        left = [*_left(machine, before, token, scratch)]
+        if late or not left:
+            return left
 
 
 def _left(machine: Machine, before: State, token: str, scratch: Path) -> Iterator[str]:

@@ -108,7 +108,7 @@ MENDED = {
     "domain name": "domainname changed",
     "message queue": "ipcmk -Q",
     "mount in the place for scratch files": "mkdir /dev/shm/a && mount -t tmpfs a /dev/shm/a",
-    "process": "sleep 1000 >/dev/null 2>&1 &",
+    "process": "sleep 1000 >/dev/null 2>&1 & until pgrep -x sleep; do :; done",
     "POSIX queue": "touch /dev/mqueue/q",
 }
 BROKEN = {

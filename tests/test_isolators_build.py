@@ -191,7 +191,7 @@ def test_two_sessions_at_once_build_once(machine: Machine) -> None:
     found = toolchain.find()
 
     def session() -> bytes:
-        together.wait(timeout=10)
+        together.wait(timeout=60)
         return build.built({"isolate.go": b"source"}, found, silent)
 
     with ThreadPoolExecutor(2) as sessions:
@@ -212,9 +212,9 @@ def test_waiting_for_another_session_is_said(machine: Machine, tmp_path: Path) -
 
     with ThreadPoolExecutor(2) as sessions:
         first = sessions.submit(build.built, {"isolate.go": b"source"}, found, lambda _said: building.set())
-        assert building.wait(timeout=10)
+        assert building.wait(timeout=60)
         second = sessions.submit(build.built, {"isolate.go": b"source"}, found, lambda _said: waiting.set())
-        assert waiting.wait(timeout=10)
+        assert waiting.wait(timeout=60)
         (tmp_path / "go-on").write_text("now\n")
 
         assert first.result(timeout=30) == second.result(timeout=30) == b"binary"

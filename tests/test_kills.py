@@ -36,7 +36,8 @@ print(json.dumps(kills.left_over(machine, before, token, Path("/dev/shm/scratch"
 PLANTS = {
     "nothing": ("", None),
     "process": (
-        "sh('echo; exec tail -f /dev/null', PATH=f'{os.environ[\"PATH\"]}:{token}').stdout.readline()",
+        "mark = f'{os.environ[\"PATH\"]}:{token}'\n"
+        "sh('echo >/dev/shm/line; exec tail -f /dev/shm/line', PATH=mark).stdout.readline()",
         r"process \d+ \(tail\)",
     ),
     "file": ("Path('/dev/shm/scratch/nslab-x').touch()", "/dev/shm/scratch/nslab-x"),
@@ -64,10 +65,12 @@ def test_what_is_left_is_named(stage: Stage, name: str) -> None:
 LEAKS = '''
 import pathlib, subprocess, tempfile
 
+# Before any test begins: the kill comes after the first one's line.
+pathlib.Path(tempfile.gettempdir(), "nslab-leak").touch()
+left = subprocess.Popen(["sleep", "1000"], stdin=-3, stdout=-3, stderr=-3, start_new_session=True)
+
 def test_leaks(host):
-    """It leaves a process and a file on the machine, and goes on until it is killed."""
-    pathlib.Path(tempfile.gettempdir(), "nslab-leak").touch()
-    subprocess.Popen(["sleep", "60"], stdin=-3, stdout=-3, stderr=-3, start_new_session=True)
+    """It goes on until it is killed; its file has left a process and a file on the machine."""
     host.run("tail -f /dev/null")
 '''
 

@@ -55,11 +55,11 @@ def processes(stage: Stage) -> list[str]:
 
 @pytest.fixture
 def machine(stage: Stage) -> Iterator[Stage]:
-    """A stand-in for a machine, which must be as before within a second after the test."""
+    """A stand-in for a machine, which must be as before soon after the test."""
     stage.check_output("mount --make-private /dev/shm && domainname before && ipcmk -Q")
     before, alone = look(stage), processes(stage)
     yield stage
-    deadline = time.monotonic() + 1.0
+    deadline = time.monotonic() + LIMIT
     while processes(stage) != alone and time.monotonic() < deadline:
         continue
 

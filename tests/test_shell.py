@@ -25,7 +25,7 @@ def shell(isolated: Isolate) -> Shell:
 
 def stubborn(stage: Stage, program: str) -> Shell:
     """A terminal on which a Python program stands in for the shell."""
-    stage.wait = 0.5
+    stage.wait = 5
     return Shell(stage, [stage.python, "-uISc", program], "stubborn")
 
 
@@ -123,14 +123,14 @@ def test_line_with_control_characters(shell: Shell, odd: str) -> None:
 def test_shell_that_never_prompts(stage: Stage) -> None:
     """A shell that shows no prompt is an expired wait that tells what it showed."""
     with pytest.raises(
-        WaitExpiredError, match=r"waited 0.5 s for the first prompt of stubborn; last seen: 'Hi'"
+        WaitExpiredError, match=r"waited 5 s for the first prompt of stubborn; last seen: 'Hi'"
     ):
         stubborn(stage, "print(end='Hi'); input()")
 
 
 def test_command_that_does_not_end(shell: Shell, stage: Stage) -> None:
     """A command that does not end is an expired wait that names the command and its last output."""
-    stage.wait = 0.5
+    stage.wait = 5
     with pytest.raises(
         WaitExpiredError,
         match=r"for the prompt after 'echo begun; tail -f /dev/null' of python none; last seen: 'begun",
@@ -141,7 +141,7 @@ def test_command_that_does_not_end(shell: Shell, stage: Stage) -> None:
 def test_command_of_the_host_that_does_not_end(stage: Stage) -> None:
     """A command of the host that does not end is an expired wait with its last output."""
     assert isinstance(stage.backend, EnteringBackend)
-    stage.backend.wait = 0.5
+    stage.backend.wait = 5
     with pytest.raises(
         WaitExpiredError, match=r"for the end of 'echo begun; tail -f /dev/null' on stage; last seen: 'begun"
     ):

@@ -98,7 +98,7 @@ def test_connection_that_dies(project: Project, machine: Remote) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_session(project: Project, machine: Remote, number: signal.Signals) -> None:
     """After Ctrl-C or kill -9 of the session the machine is as before; while it acts, others wait in vain."""
-    before = looks(machine)
+    before, there = looks(machine), left_there(machine)
     project.experiment(WAITS)
     with project.start(*machine.options, "--stage=machine", "-s") as session:
         assert session.stdout is not None
@@ -106,13 +106,13 @@ def test_interrupted_session(project: Project, machine: Remote, number: signal.S
         assert machine.run("hostname") == "spoiled\n", "control"
         if number == signal.SIGINT:
             project.experiment(PASSES)
-            other = run(project, machine, "--wait=1", f"--reports={project.folder}/others")
+            other = run(project, machine, "--wait=5", f"--reports={project.folder}/others")
             assert "another session acts on the machine itself" in other.output
         session.send_signal(number)
         session.stdout.read()
         session.wait(timeout=LIMIT)
 
-    await_same(machine, left_there(machine).replace("spoiled", NAME))
+    await_same(machine, there)
     assert looks(machine) == before
 
 

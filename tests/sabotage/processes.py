@@ -91,9 +91,8 @@ def become(arguments, unblocked, report, became=become):
 
 THREAD = """
 def start(flags, path, command, environment, started=start):
-    import _thread
-
-    pid = started(flags, path, command, environment)
-    _thread.start_new_thread(signal.pause, ())
-    return pid
+    # One of C's, and before: a thread of Python's may hold what the child needs.
+    libc = ctypes.CDLL(None)
+    libc.pthread_create(ctypes.byref(ctypes.c_ulong()), None, libc.pause, None)
+    return started(flags, path, command, environment)
 """

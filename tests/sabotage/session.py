@@ -32,7 +32,7 @@ _LIMIT = 120
 _TOGETHER = 8
 """Isolators that share a session."""
 
-_WAIT = 5
+_WAIT = 20
 """The session's own longest wait for one prompt or command."""
 
 
