@@ -27,6 +27,8 @@ token = "/nslab-token"
 def sh(line, **more):
     return subprocess.Popen(["sh", "-ec", line], stdout=subprocess.PIPE, env={**os.environ, **more})
 sh("mount -t tmpfs cgroup /sys/fs/cgroup && mkdir /dev/shm/scratch /sys/fs/cgroup/a").wait()
+mark = f"{os.environ['PATH']}:{token}"
+os.chdir("/dev/shm")
 machine = Machine(token)
 before = kills.look(machine)
 """
@@ -36,8 +38,7 @@ print(json.dumps(kills.left_over(machine, before, token, Path("/dev/shm/scratch"
 PLANTS = {
     "nothing": ("", None),
     "process": (
-        "mark = f'{os.environ[\"PATH\"]}:{token}'\n"
-        "sh('echo >/dev/shm/line; exec tail -f /dev/shm/line', PATH=mark).stdout.readline()",
+        "sh('echo >line; exec tail -f line', PATH=mark).stdout.readline()",
         r"process \d+ \(tail\)",
     ),
     "file": ("Path('/dev/shm/scratch/nslab-x').touch()", "/dev/shm/scratch/nslab-x"),
