@@ -85,7 +85,9 @@ def differences(one: Iterable[str], other: Iterable[str]) -> list[str]:
 
 # Where a PID stands: a size, a status or a pipe may have the same number.
 _PIDS = (
-    r"(/proc/|si_pid=|^wait4\(|kill\(|pgid\(|(?<!:)\[)",
+    r"(/proc/|si_pid=|(?<!:)\[)",
+    r"(^(?:wait4\(|waitid\(P_PG?ID, |pidfd_open\(|[gs]etpgid\(|getsid\(|prlimit64\(|t?g?kill\())",
+    r"(^tgkill\(child, )",
     r"(^(?:clone3?|v?fork|wait4|[gs]et\w+)\(.*\)\s+= )",
 )
 _PLAINER = (
@@ -104,10 +106,11 @@ def canonical(text: str, side: str, child: str, files: Sequence[int]) -> Iterato
 
     Pipes are yet to be numbered.
     """
+    plainer = [*((rf"{place}{child}\b", r"\1child") for place in _PIDS), *_PLAINER]
     for line in re.findall(rf"^{side}: [\d.]+ (.*)$", text, re.MULTILINE):
         # It was interrupted and is there once more.
         if not re.search(r"= \? ERESTART\w+ \(To be restarted", line):
-            for pattern, plain in (*((rf"{place}{child}\b", r"\1child") for place in _PIDS), *_PLAINER):
+            for pattern, plain in plainer:
                 line = re.sub(pattern, plain, line)
             yield _with_files(line, files)
 
