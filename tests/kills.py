@@ -191,6 +191,11 @@ def reaping() -> float:
     return 2 * _reap_one()
 
 
+def time_to_go() -> float:
+    """Seconds after which nothing may be left of what was killed or has ended."""
+    return WITHIN + reaping()
+
+
 def _reap_one() -> float:
     orphan = int(subprocess.check_output(["sh", "-c", "(: & echo $!) ; exec true"], timeout=LIMIT))
     began = time.monotonic()
@@ -201,7 +206,7 @@ def _reap_one() -> float:
 
 def left_over(machine: Machine, before: State, token: str, scratch: Path) -> list[str]:
     """What is left of a session, once the time that it has to go is over."""
-    deadline = time.monotonic() + WITHIN + reaping()
+    deadline = time.monotonic() + time_to_go()
     while True:
         # Asked before the look: what a look finds may be gone when it is over.
         late = time.monotonic() >= deadline

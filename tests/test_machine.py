@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from kills import time_to_go
 from sessions import LIMIT, ROOT, SPOILS, Project, python
 
 from harness.hosts.base import readable
@@ -55,11 +56,11 @@ def processes(stage: Stage) -> list[str]:
 
 @pytest.fixture
 def machine(stage: Stage) -> Iterator[Stage]:
-    """A stand-in for a machine, which must be as before soon after the test."""
+    """A stand-in for a machine, which must be as before within a second after the test."""
     stage.check_output("mount --make-private /dev/shm && domainname before && ipcmk -Q")
     before, alone = look(stage), processes(stage)
     yield stage
-    deadline = time.monotonic() + LIMIT
+    deadline = time.monotonic() + time_to_go()
     while processes(stage) != alone and time.monotonic() < deadline:
         continue
 

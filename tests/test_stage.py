@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kills import time_to_go
 from sessions import LIMIT, PYTHONPATH, ordinary, python
 
 from harness.errors import LabError
@@ -212,11 +213,11 @@ def test_stopped_stage_ends_with_the_process_that_made_it(user: str) -> None:
         os.kill(pid, signal.SIGSTOP)
         os.kill(holder.pid, signal.SIGKILL)
 
-        ended = readable(first, LIMIT)
+        ended = readable(first, time_to_go())
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(first, signal.SIGKILL)
     os.close(first)
-    assert ended
+    assert ended, "within a second"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
@@ -230,7 +231,7 @@ def test_ends_with_the_process_that_made_it(number: int) -> None:
     first = os.pidfd_open(int(holder.stdout.readline()))
     os.kill(holder.pid, number)
 
-    assert readable(first, LIMIT)
+    assert readable(first, time_to_go()), "within a second"
     holder.wait(timeout=LIMIT)
     os.close(first)
     holder.stdout.close()
