@@ -29,15 +29,15 @@ CHANGED = ["world.job.group", "world.job.session"]
 
 
 @pytest.fixture
-def pair(host: LabHost, golang: Isolator) -> Iterator[Pair]:
+def beside_go(host: LabHost, golang: Isolator) -> Iterator[Pair]:
     """The Go program and the port, side by side on the host."""
     with Pair(host, {golang.name: golang, "port": Port()}) as made:
         yield made
 
 
-def test_port_and_go_make_the_same_world(pair: Pair, golang: Isolator, notebook: Notebook) -> None:
+def test_port_and_go_make_the_same_world(beside_go: Pair, golang: Isolator, notebook: Notebook) -> None:
     """Whatever is described, the port and Go start it in the same world, or refuse it with the same error."""
-    compare(pair, golang, notebook, "")
+    compare(beside_go, golang, notebook, "")
 
 
 def test_port_and_go_do_so_for_an_ordinary_user(host: LabHost, golang: Isolator, notebook: Notebook) -> None:

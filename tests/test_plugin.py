@@ -159,6 +159,28 @@ def test_pairs_are_skipped_unless_asked_for(project: Project) -> None:
     assert run["records"] == []
 
 
+HIDDEN = """
+import pytest
+
+@pytest.fixture
+def pair(host):
+    return "two things that are no hosts"
+
+def test_two(pair):
+    \"\"\"Two things.\"\"\"
+"""
+
+
+def test_a_fixture_that_hides_the_plugins_is_refused(project: Project) -> None:
+    """An experiment's own fixture of the plugin's name is told of, instead of skipping what uses it."""
+    project.experiment(HIDDEN)
+    ended = project.run("-rs")
+
+    assert ended.status == 2, ended.output
+    assert "::test_two: its fixture pair hides the plugin's: give it another name" in ended.output
+    assert "skipped" not in ended.output
+
+
 def test_same_with_workers(outcomes: Project) -> None:
     """With pytest-xdist the outcomes and the records are the same."""
     ended = outcomes.run("-n2")

@@ -36,6 +36,9 @@ pytest_plugins = [
 _LONGEST_WAIT = 86400.0
 """Seconds for ``--wait``: a day, far below what select(2) takes."""
 
+_PARAMETERS = ("host", "pair", "isolator", "golang", "described")
+"""Fixtures that each collected experiment is given once for every host, isolator or version of Go."""
+
 hypothesis.settings.register_profile(
     "nslab",
     deadline=None,
@@ -144,8 +147,17 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Hosts and isolators are ordinary parameters, so that the matrix stands in the test ids."""
+    """Hosts and isolators are ordinary parameters, so that the matrix stands in the test ids.
+
+    Raises:
+        CollectError: a fixture of the experiment's own would be given what was meant for the plugin's.
+    """
     config = metafunc.config
+    for name in _PARAMETERS:
+        if name in metafunc.fixturenames and hasattr(metafunc.module, name):
+            raise pytest.Collector.CollectError(
+                f"{metafunc.definition.nodeid}: its fixture {name} hides the plugin's: give it another name"
+            )
     if "host" in metafunc.fixturenames:
         metafunc.parametrize("host", list(places(config)), indirect=True)
     if "pair" in metafunc.fixturenames:
