@@ -50,7 +50,7 @@ def put_back(machine: Machine, before: State) -> list[str]:
     if now.domainname != before.domainname:
         with contextlib.suppress(OSError):
             set_domainname(before.domainname)
-    for ipc in now.ipc - before.ipc:
+    for ipc in now.ipc - before.ipc - before.others:
         _remove_ipc(ipc)
     for path in now.files - before.files:
         _remove(Path(path), now)

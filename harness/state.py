@@ -75,6 +75,8 @@ class State(NamedTuple):
     """Temporary files and control groups that this session made."""
     held: frozenset[str] = frozenset()
     """Terminals and namespaces that this very process holds by a descriptor: they stay as long as it does."""
+    others: frozenset[Ipc] = frozenset()
+    """Objects of a living process that this session did not start, kept apart from :attr:`ipc`."""
 
 
 class Machine:
@@ -92,15 +94,17 @@ class Machine:
     def state(self) -> State:
         """The state now."""
         mounts = self.mounts()
+        ipc = dict(self._ipc())
         return State(
             hostname=self._read("sys/kernel/hostname")[:-1],
             domainname=self._read("sys/kernel/domainname")[:-1],
             mounts=mounts,
-            ipc=frozenset(self._ipc()),
+            ipc=frozenset(object_ for object_, foreign in ipc.items() if not foreign),
             queues=frozenset(queues.names(mounts)),
             processes=frozenset(self.processes()),
             files=frozenset(_session_files(self.session)),
             held=frozenset(self._held()),
+            others=frozenset(object_ for object_, foreign in ipc.items() if foreign),
         )
 
     def mounts(self) -> tuple[Mount, ...]:
@@ -126,7 +130,8 @@ class Machine:
         with os.fdopen(descriptor, "rb") as file:
             return file.read()
 
-    def _ipc(self) -> Iterator[Ipc]:
+    def _ipc(self) -> Iterator[tuple[Ipc, bool]]:
+        """Each object, and whether its creator lives and is none of ours: desktop programs come and go."""
         for kind in _IPC_WORDS:
             try:
                 listed = listed_ipc(kind, self._read(f"sysvipc/{kind}"))
@@ -134,18 +139,20 @@ class Machine:
                 # A kernel without System V IPC.
                 return
             for object_, creator in listed:
-                # Desktop programs make and drop segments all the time; those have a living creator.
-                if creator is None or not self._is_foreign(creator):
-                    yield object_
+                yield object_, creator is not None and self._is_foreign(creator)
 
     def _is_foreign(self, pid: int) -> bool:
         """Whether a living process that this session did not start has this PID."""
         try:
-            return not self.is_ours(pid)
+            return not self._is_zombie(pid) and not self.is_ours(pid)
         except PermissionError:
             return True
         except OSError:
             return False
+
+    def _is_zombie(self, pid: int) -> bool:
+        """Whether it has ended and waits to be reaped: its environment, by which it was known, is gone."""
+        return self._read(f"{pid}/stat").rpartition(")")[2].split()[0] in "ZX"
 
     def is_ours(self, pid: int) -> bool:
         """Whether the session started the process that now has this PID.
@@ -230,7 +237,8 @@ def differences(before: State, after: State) -> list[str]:
         if old != new
     ]
     changes += _mount_changes(before.mounts, after.mounts)
-    changes += _changed("", before.ipc, after.ipc)
+    # Who made an object may have ended meanwhile: it is neither new nor gone because of that.
+    changes += _changed("", before.ipc - after.others, after.ipc - before.others)
     changes += _changed("POSIX message queue", before.queues, after.queues)
     changes += _changed("", before.files, after.files)
     changes += [f"{held} is still held by this process" for held in sorted(after.held - before.held)]

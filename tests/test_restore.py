@@ -35,6 +35,14 @@ print(json.dumps(put_back(machine, before)))
 """
 
 # ruff: noqa: ISC004 - the plants are programs of several lines
+MAKES_SEGMENT = (
+    "make = 'import ctypes; ctypes.CDLL(None).shmget(0, 1, 0o1600); print(flush=True); input()'\n"
+    "child = subprocess.Popen([sys.executable, '-c', make], stdin=subprocess.PIPE,\n"
+    "    stdout=subprocess.PIPE, env={**os.environ, TAG: 'spoiler'})\n"
+    "child.stdout.readline()\n"
+)
+SEGMENT = r"shared memory segment \d+ \(key 0x00000000\) appeared"
+
 CANARIES = {
     "hostname": ("socket.sethostname('spoiled')", "the hostname was '.*' and is 'spoiled'"),
     "domain name": ("set_domainname('spoiled')", "the domain name was '.*' and is 'spoiled'"),
@@ -50,11 +58,8 @@ CANARIES = {
     "semaphores": ("sh('ipcmk --semaphore 1')", r"semaphore array \d+ \(key 0x[0-9a-f]{8}\) appeared"),
     "shared memory": ("sh('ipcmk --shmem 1')", r"shared memory segment \d+ \(key 0x[0-9a-f]{8}\) appeared"),
     "private shared memory of a living process of the session": (
-        "make = 'import ctypes; ctypes.CDLL(None).shmget(0, 1, 0o1600); print(flush=True); input()'\n"
-        "child = subprocess.Popen([sys.executable, '-c', make], stdin=subprocess.PIPE,\n"
-        "    stdout=subprocess.PIPE, env={**os.environ, TAG: 'spoiler'})\n"
-        "child.stdout.readline()",
-        r"shared memory segment \d+ \(key 0x00000000\) appeared",
+        MAKES_SEGMENT,
+        SEGMENT,
     ),
     "POSIX queue": (
         "sh('mkdir /dev/shm/q && mount -t mqueue mqueue /dev/shm/q && touch /dev/shm/q/leak')",
@@ -99,6 +104,9 @@ CANARIES = {
         r"mount tmpfs odd on /dev/shm/\\udcff\r .* appeared",
     ),
 }
+
+
+ANOTHERS_SEGMENT = MAKES_SEGMENT.replace("TAG: 'spoiler'", "TAG: 'another'")
 
 
 def spoil(stage: Stage, plant: str, prepare: str = "") -> tuple[list[str], list[str]]:
@@ -175,13 +183,41 @@ def test_queues_are_seen_where_none_can_be_mounted(stage: Stage) -> None:
     assert not left
 
 
+AS_ON_6_1 = """
+read_environment = Machine._environment
+def empty_of_zombies(self, pid):
+    try:
+        return read_environment(self, pid)
+    except ProcessLookupError:
+        return b""
+Machine._environment = empty_of_zombies
+"""
+
+
+@pytest.mark.parametrize("kernel", ["", AS_ON_6_1], ids=["this one", "as 6.1"])
+def test_shared_memory_of_a_killed_process_that_is_not_yet_reaped(stage: Stage, kernel: str) -> None:
+    """It is told and removed; 6.12 refuses to show the environment of the dead, 6.1 shows an empty one."""
+    plant = MAKES_SEGMENT + "child.kill(); os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)"
+    told, left = spoil(stage, plant, kernel)
+
+    assert [line for line in told if re.search(SEGMENT, line)], told
+    assert not left
+
+
 def test_foreign_shared_memory_is_nobodys_business(stage: Stage) -> None:
     """A segment whose living creator is none of the session's is neither told nor removed."""
-    plant = CANARIES["private shared memory of a living process of the session"][0]
-    told, left = spoil(stage, plant.replace("TAG: 'spoiler'", "TAG: 'another'"))
+    told, left = spoil(stage, ANOTHERS_SEGMENT)
 
     assert (told, left) == ([], [])
-    assert "0x00000000" in stage.check_output("cat /proc/sysvipc/shm; ipcs --shmems")
+    assert "0x00000000" in stage.check_output("ipcs --shmems")
+
+
+def test_foreign_shared_memory_stays_when_its_creator_ends(stage: Stage) -> None:
+    """A segment that was there before is not new, and not removed, because its living creator has ended."""
+    told, left = spoil(stage, "child.kill(); child.wait()", prepare=ANOTHERS_SEGMENT)
+
+    assert (told, left) == ([], [])
+    assert "0x00000000" in stage.check_output("ipcs --shmems")
 
 
 HAS = {

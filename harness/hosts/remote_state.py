@@ -32,11 +32,12 @@ for kind in {" ".join(_KINDS)}; do cat /proc/sysvipc/$kind; next; done
 for each in /dev/mqueue/*; do [ ! -e "$each" ] || printf '%s\\n' "$each"; done; next
 for each in "${{TMPDIR:-/tmp}}/{mark(session)}"*; do [ ! -e "$each" ] || printf '%s\\n' "$each"; done
 find /sys/fs/cgroup -type d -name '{mark(session)}*'; next
-echo /proc/[0-9]*; next
 for each in $({marked(session)}); do
     each=${{each%/environ}}
     read -r name <$each/comm && printf '%s %s\\n' "$each" "$name"
 done; next
+# Only now: one with the mark that ends in between is not taken for somebody else's.
+grep -ls '^State:.[^ZX]' [0-9]*/status; next
 """
 
 
@@ -44,21 +45,21 @@ def parse_state(said: str) -> State:
     """The state that :func:`look` printed."""
     parts = said.split(f"\n{SEPARATOR}\n")
     hostname, domainname, mounts, *ipc = parts[:6]
-    queues, files, living, left = parts[6:10]
+    queues, files, left, living = parts[6:10]
     running = dict(line.split(" ", 1) for line in left.splitlines())
-    foreign = {pid.removeprefix("/proc/") for pid in living.split()} - running.keys()
+    foreign = {pid.removesuffix("/status") for pid in living.split()} - running.keys()
+    objects = {
+        each: str(creator) in foreign
+        for kind, text in zip(_KINDS, ipc, strict=True)
+        for each, creator in listed_ipc(kind, text)
+    }
     return State(
         hostname=hostname.removesuffix("\n"),
         domainname=domainname.removesuffix("\n"),
         mounts=tuple(mountinfo.parse(mounts)),
-        ipc=frozenset(
-            each
-            for kind, text in zip(_KINDS, ipc, strict=True)
-            for each, creator in listed_ipc(kind, text)
-            # As on this machine: programs make and drop segments all the time; those have a living creator.
-            if str(creator) not in foreign
-        ),
+        ipc=frozenset(each for each, others in objects.items() if not others),
         queues=frozenset(queues.splitlines()),
         processes=frozenset((int(pid), name) for pid, name in running.items()),
         files=frozenset(files.splitlines()),
+        others=frozenset(each for each, others in objects.items() if others),
     )
