@@ -27,7 +27,9 @@ def kernel(host: LabHost) -> Iterator[Kernel]:
         yield Kernel(running)
 
 
-@pytest.mark.parametrize("name", WITNESSES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.rule(name=f"propagation.{name}")) for name in WITNESSES]
+)
 def test_counterexample_is_gone(
     host: LabHost, kernel: Kernel, notebook: Notebook, known: Callable[..., bool], name: str
 ) -> None:

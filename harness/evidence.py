@@ -174,6 +174,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     title: str
     """The claim in one sentence: the test's docstring."""
     claims: list[str]
+    rules: list[str] = []
+    """The rules of models for which it asks the kernel: where it passed, the kernel keeps them."""
     host: str
     isolator: str | None = None
     outcome: Outcome

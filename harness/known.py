@@ -223,13 +223,19 @@ def _not_there(run: Run, host: HostDescription, entry: KnownDifference) -> Itera
         for name, value in record.facts.items()
         if any(fnmatchcase(name, pattern) for pattern in entry.facts)
     }
-    held = [id_ for record in records if record.outcome == "passed" for id_ in record.claims]
+    passed = [record for record in records if record.outcome == "passed"]
+    held = [id_ for record in passed for id_ in record.claims if id_ in entry.claims]
+    held += [name for record in passed for name in record.rules if _tells_of_rule(entry, name)]
     if any(explains(entry, "facts", name, value) for name, value in looked.items()):
         return
     seen = [f"{name} is {value}" for name, value in looked.items()]
-    seen += [f"{id_} held" for id_ in dict.fromkeys(held) if id_ in entry.claims]
+    seen += [f"{name} held" for name in dict.fromkeys(held)]
     if seen:
         yield Stale(entry.id, host.name, build_of(host), ", ".join(seen[:3]))
+
+
+def _tells_of_rule(entry: KnownDifference, name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in entry.rules)
 
 
 def explained_step(changes: Iterable[Change], symptom: str, older: str) -> str:

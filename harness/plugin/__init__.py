@@ -97,6 +97,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Check what was asked for before anything runs; the controller records."""
     config.addinivalue_line("markers", "claim(id): the document's observation that the experiment tests")
+    config.addinivalue_line("markers", "rule(name): the rule of a model for which it asks the kernel")
     _forget_inherited_signals()
     os.environ["PATH"] = search_path()
     names = isolator_names(config)

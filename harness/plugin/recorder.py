@@ -38,10 +38,20 @@ _PHASES = pytest.StashKey[list[pytest.TestReport]]()
 
 def claims_of(item: pytest.Item) -> list[str]:
     """The ids of the document's observations that an experiment tests."""
-    marks = list(item.iter_markers("claim"))
-    if any(mark.args or mark.kwargs.keys() != {"id"} for mark in marks):
-        raise pytest.UsageError(f"{item.nodeid}: name the claim by keyword, @pytest.mark.claim(id='uts-1')")
-    return sorted(str(mark.kwargs["id"]) for mark in marks)
+    return _marked(item, "claim", "id='uts-1'")
+
+
+def rules_of(item: pytest.Item) -> list[str]:
+    """The rules of models for which an experiment asks the kernel: where it passes, the kernel keeps them."""
+    return _marked(item, "rule", "name='levels of user namespaces'")
+
+
+def _marked(item: pytest.Item, mark: str, example: str) -> list[str]:
+    keyword = example.partition("=")[0]
+    marks = list(item.iter_markers(mark))
+    if any(each.args or each.kwargs.keys() != {keyword} for each in marks):
+        raise pytest.UsageError(f"{item.nodeid}: name the {mark} by keyword, @pytest.mark.{mark}({example})")
+    return sorted(str(each.kwargs[keyword]) for each in marks)
 
 
 class RecordTaker:
@@ -77,6 +87,7 @@ def take_record(item: pytest.Item, phases: list[pytest.TestReport], notebook: No
         test=printable(item.nodeid),
         title=printable(" ".join((function.__doc__ or item.name).split())),
         claims=claims_of(item),
+        rules=rules_of(item),
         host=parameters.get("host") or [next(iter(places(item.config))), *parameters.get("pair", ())][-1],
         isolator=next((parameters[name] for name in ISOLATED_BY if name in parameters), None),
         outcome=outcome_of(phases),
