@@ -43,6 +43,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Patterns of the facts whose differences it explains."""
     steps: dict[str, str] = {}
     """Pattern of a differential search's symptoms to the outcome of the step on the older of two kernels."""
+    between: list[str] = []
+    """The newest build seen without it and the oldest seen with it: only across these it explains steps."""
 
 
 class Known(NamedTuple):
@@ -72,8 +74,7 @@ def read(file: Path = FILE) -> Known:
     for difference in known.differences:
         _check(file, difference)
     for change in known.changes:
-        if not (change.facts or change.steps):
-            raise UnmetNeedError(f"{file}: entry {change.id!r}: it explains nothing; give it facts or steps")
+        _check_change(file, change)
     return known
 
 
@@ -110,6 +111,18 @@ def _check(file: Path, entry: KnownDifference) -> None:
             raise UnmetNeedError(f"{head}: {field} is empty")
     if not (entry.facts or entry.claims or entry.rules):
         raise UnmetNeedError(f"{head}: it explains nothing; give it facts, claims or rules")
+
+
+def _check_change(file: Path, entry: Change) -> None:
+    head = f"{file}: entry {entry.id!r}"
+    if not (entry.facts or entry.steps):
+        raise UnmetNeedError(f"{head}: it explains nothing; give it facts or steps")
+    ordered = len(entry.between) == 2 and all(map(_BUILD.fullmatch, entry.between))
+    if entry.steps and not (ordered and version(entry.between[0]) < version(entry.between[1])):
+        raise UnmetNeedError(
+            f"{head}: steps need between = [the newest build without it, the oldest with it]; "
+            f"got {entry.between}"
+        )
 
 
 def build_of(host: HostDescription) -> str:
@@ -238,12 +251,19 @@ def _tells_of_rule(entry: KnownDifference, name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in entry.rules)
 
 
-def explained_step(changes: Iterable[Change], symptom: str, older: str) -> str:
-    """The change that explains why two kernels differ in a step, in one line; empty where none does."""
+def explained_step(changes: Iterable[Change], symptom: str, outcome: str, older: str, newer: str) -> str:
+    """The change that explains a step's outcome on the older of two builds, in one line; or nothing."""
     for change in changes:
-        if any(fnmatchcase(symptom, pattern) and older == told for pattern, told in change.steps.items()):
+        told = any(fnmatchcase(symptom, pattern) and outcome == it for pattern, it in change.steps.items())
+        if told and _across(change, older, newer):
             return f"{change.id}: {change.what} ({change.source})"
     return ""
+
+
+def _across(change: Change, older: str, newer: str) -> bool:
+    """Whether a change came between two builds."""
+    without, having = map(version, change.between)
+    return version(older) <= without and having <= version(newer)
 
 
 def explained(changes: Iterable[Change], fact: str) -> str:

@@ -206,8 +206,10 @@ def test_known_difference_explains_behind_what_is_beyond_the_model() -> None:
         ("mount t1 /a; mount-beneath t2 /a", ("5.10.262", "6.12.118"), "MOVE_MOUNT_BENEATH: "),
         ("mount t1 /a; mount-beneath t2 /a", ("6.12.118", "5.10.262"), ""),
         ("mount t1 /a; umount /a", ("5.10.262", "6.12.118"), ""),
+        ("mount t1 /a; mount-beneath t2 /a", ("6.12.118", "6.16.12"), ""),
+        ("mount t1 /a; mount-beneath t2 /a", ("7.0.13", "7.1.13"), "MOVE_MOUNT_BENEATH beneath the root: "),
     ],
-    ids=["the older lacks it", "the newer lacks it", "something else"],
+    ids=["the older lacks it", "the newer lacks it", "something else", "both have it", "more of it"],
 )
 def test_change_explains_what_the_older_lacks(program: str, builds: tuple[str, str], words: str) -> None:
     """A call that the older of two kernels lacks is explained by the change that brought it; nothing else."""

@@ -29,6 +29,13 @@ claims = { "uts-1" = "*odd*" }
 rules = { "copy" = "lost" }
 """
 
+CHANGE = """
+[[change]]
+id = "call"
+what = "There is a call."
+source = "its page"
+"""
+
 
 def difference() -> KnownDifference:
     """One that two builds have, with others on both sides."""
@@ -147,6 +154,12 @@ BAD = {
     "no build": (ENTRY.replace('"6.2.1", "6.4.9"', ""), "seen is empty"),
     "no script": (ENTRY.replace("exit 7", ""), "script is empty"),
     "nothing explained": (ENTRY.partition("facts")[0], "it explains nothing"),
+    "steps of any builds": (CHANGE + 'steps = { "x" = "EINVAL" }', "steps need between = [the newest build"),
+    "steps of builds in disorder": (
+        CHANGE + 'steps = { "x" = "EINVAL" }\nbetween = ["7.1.13", "7.0.13"]',
+        "got ['7.1.13', '7.0.13']",
+    ),
+    "a change that explains nothing": (CHANGE, "it explains nothing; give it facts or steps"),
 }
 
 

@@ -81,8 +81,8 @@ def symptom(found: Difference) -> tuple[str, tuple[str, str]]:
 def explained(found: Difference, builds: tuple[str, str]) -> str:
     """The change between two builds of the kernel that explains a difference; empty where none does."""
     name, values = symptom(found)
-    older = values[version(builds[0]) > version(builds[1])]
-    return explained_step(read().changes, name, older)
+    (older, outcome), (newer, _) = sorted(zip(builds, values, strict=True), key=lambda it: version(it[0]))
+    return explained_step(read().changes, name, outcome, older, newer)
 
 
 class Search:
