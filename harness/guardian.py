@@ -29,7 +29,7 @@ TAKEN = "another session acts on the machine itself"
 PREPARE = "prepare"
 """The argument that asks for what :func:`prepare` does."""
 
-_LOCK = "/run"
+LOCK = "/run"
 """The folder whose lock (flock(2)) has who acts on the machine: nothing is left there."""
 
 
@@ -83,7 +83,7 @@ def _serve(machine: Machine, before: State, *, preparing: bool) -> None:
 
 
 def _wait_for_turn() -> None:
-    folder = os.open(_LOCK, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    folder = os.open(LOCK, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

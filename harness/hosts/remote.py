@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import shlex
 import subprocess
+import time
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -17,13 +18,15 @@ from typing import NamedTuple
 from harness import mountinfo
 from harness.environment import SESSION, TAG
 from harness.errors import HostLostError, LabError, WaitExpiredError
+from harness.guardian import TAKEN
 from harness.hosts.base import close_streams, readable
-from harness.hosts.remote_state import SEPARATOR, look, marked, parse_state
+from harness.hosts.remote_lines import ANSWERS, ASKING, NEEDED, in_turn, keeping, killing
+from harness.hosts.remote_state import SEPARATOR, look, parse_state
 from harness.ssh.channel import ConnectionLostError
 from harness.ssh.connection import Connection, exports
 from harness.ssh.files import packed
 from harness.ssh.targets import Target
-from harness.state import State, differences, mark
+from harness.state import State, differences
 from harness.watch import peer_groups, without_foreign
 
 _OPTIONS = {
@@ -46,62 +49,8 @@ LOOKING = {
 """The environment of what looks at the machine: without a mark, so that it does not see itself."""
 
 
-def _kill(session: str) -> str:
-    """A shell's lines that end what carries the mark of ``session``, on stages too; run in ``/proc``."""
-    return f"""\
-for round in 1 2 3 4 5 6 7 8 9; do
-    left=$({marked(session)}) || :
-    [ "$left" ] || break
-    for each in $left; do kill -9 "${{each%/environ}}"; done
-done 2>/dev/null
-"""
-
-
-def _keep(session: str) -> str:
-    """A shell's lines that make a folder for programs, tell its path, and remove it at last."""
-    return f"""\
-umask 077
-for place in "${{TMPDIR:-/tmp}}" /var/tmp /dev/shm "$HOME"; do
-    folder=$(mktemp -d "$place/{mark(session)}-XXXXXX") || continue
-    # A file system may be mounted noexec.
-    printf '#!/bin/sh\\n' >"$folder/try" && chmod 700 "$folder/try" && "$folder/try" && break
-    rm -rf "$folder"
-    folder=
-done
-rm -f "$folder/try"
-[ "$folder" ] || exit
-trap '' HUP INT TERM PIPE
-# Where another /proc covers this one, it shows the processes of other numbers.
-cd /proc
-printf '%s\\n' "$folder"
-cat >/dev/null
-{_kill(session)}
-rm -rf "$folder"
-"""
-
-
-_NEEDED = {
-    "unshare": "util-linux",
-    "nsenter": "util-linux",
-    "mount": "mount",
-    "ps": "procps",
-    "tar": "tar",
-    "readlink": "coreutils",
-}
-"""Commands that the lab itself uses there, and the packages that have them."""
-
-_ASK = f"""\
-id -u
-uname -m
-for each in python3 python; do
-    "$each" -IS -c 'import os, sys; sys.version_info < (3, 8) or print(os.path.realpath(sys.executable))' &&
-        break
-done 2>/dev/null | head -n 1 | grep . || echo
-for each in {" ".join(_NEEDED)}; do command -v "$each" >/dev/null || printf '%s ' "$each"; done
-"""
-
-
-_ANSWERS = 4
+_GRACE = 5.0
+"""Seconds for an answer beyond what a wait there takes, and for what is on its way out to end."""
 
 _FIRST, _EACH = 5, 9
 """How many programs the first connection and each further one carries: sshd's MaxSessions is 10, and the lab
@@ -147,7 +96,7 @@ class Link:
         try:
             self.there = self._ask()
             self.folder = self._keep()
-            self._before = self.state()
+            self._before = self._state_in_turn()
         except BaseException:
             self.close()
             raise
@@ -184,19 +133,19 @@ class Link:
         """A command for the login shell there, whichever that is, by which ``sh`` runs another one."""
         return f"exec {shlex.join([*self.target.sudo, 'sh', '-c', shell_command])}"
 
-    def run(self, shell_command: str) -> str:
-        """What a command prints on the machine itself, outside all stages.
+    def run(self, shell_command: str, more: float = 0.0) -> str:
+        """What a command prints on the machine itself, outside all stages; it may take ``more`` seconds.
 
         Raises:
             HostLostError: the machine is gone, or does not answer.
         """
         try:
-            done = self.connection.run(exports(LOOKING) + shell_command, self.wait)
+            done = self.connection.run(exports(LOOKING) + shell_command, self.wait + more)
         except ConnectionLostError as error:
             raise self.gone(str(error)) from None
         except subprocess.TimeoutExpired as expired:
             seen = (expired.stdout or b"") + (expired.stderr or b"")
-            raise self.gone(f"no answer within {self.wait:g} s; last seen: {seen[-200:]!r}") from None
+            raise self.gone(f"no answer within {self.wait + more:g} s; last seen: {seen[-200:]!r}") from None
         return done.stdout.decode("utf-8", "surrogateescape")
 
     def gone(self, why: str) -> HostLostError:
@@ -219,19 +168,19 @@ class Link:
         )
 
     def _ask(self) -> There:
-        answers = self.run(_ASK).split("\n")
-        if len(answers) != _ANSWERS or not answers[0].isdigit():
+        answers = self.run(ASKING).split("\n")
+        if len(answers) != ANSWERS or not answers[0].isdigit():
             raise HostLostError(f"{self.target.name}: no sh that answers: {answers!r:.200}")
         missing = answers[3].split()
         if missing:
-            packages = ", ".join(dict.fromkeys(_NEEDED.get(name, name) for name in missing))
+            packages = ", ".join(dict.fromkeys(NEEDED.get(name, name) for name in missing))
             raise HostLostError(
                 f"{self.target.name} has no {', '.join(missing)}: install {packages} there, or leave it out"
             )
         return There(int(answers[0]), answers[1], answers[2])
 
     def _keep(self) -> str:
-        self._keeper = self.start(exports(LOOKING) + _keep(self.session))
+        self._keeper = self.start(exports(LOOKING) + keeping(self.session))
         assert self._keeper.stdout is not None
         assert self._keeper.stderr is not None
         if not readable(self._keeper.stdout.fileno(), self.wait):
@@ -269,7 +218,20 @@ class Link:
         Raises:
             HostLostError: the machine is gone, or does not answer.
         """
-        said = self.run(look(self.session))
+        return self._parsed(self.run(look(self.session)))
+
+    def _state_in_turn(self) -> State:
+        """The machine's state while no other session acts on the machine itself, or still puts it back.
+
+        Raises:
+            HostLostError: one does, or the machine is gone.
+        """
+        said = self.run(in_turn(self.wait) + look(self.session), more=_GRACE)
+        if said == f"{TAKEN}\n":
+            raise HostLostError(f"{self.target.name}: waited {self.wait:g} s, and {TAKEN}")
+        return self._parsed(said)
+
+    def _parsed(self, said: str) -> State:
         try:
             return parse_state(said)
         except ValueError as error:
@@ -284,12 +246,19 @@ class Link:
         return frozenset(mount.id for mount in mountinfo.parse(of_machine) if peer_groups([mount]) & groups)
 
     def changes(self, reached: Container[int]) -> list[str]:
-        """What is other than when the link was made; of new mounts those ``reached`` and the lab's."""
-        return differences(self._before, without_foreign(self._before, self.state(), reached))
+        """What is other than when the link was made; of new mounts those ``reached`` and the lab's.
+
+        What led to a stage is waited for: it has nothing more to do than to end.
+        """
+        deadline = time.monotonic() + _GRACE
+        now = self.state()
+        while now.processes - self._before.processes and time.monotonic() < deadline:
+            now = self.state()
+        return differences(self._before, without_foreign(self._before, now, reached))
 
     def end_programs(self) -> None:
         """Kill there what carries the session's mark."""
-        self.run(f"cd /proc; {_kill(self.session)}")
+        self.run(f"cd /proc; {killing(self.session)}")
 
     def close(self) -> None:
         """Remove everything there and end the connection."""
