@@ -57,6 +57,8 @@ def processes(stage: Stage) -> list[str]:
 @pytest.fixture
 def machine(stage: Stage) -> Iterator[Stage]:
     """A stand-in for a machine, which must be as before within a second after the test."""
+    # Its own /run, whose lock says who acts on a machine.
+    stage.check_output("mount -t tmpfs run /run")
     stage.check_output("mount --make-private /dev/shm && domainname before && ipcmk -Q")
     before, alone = look(stage), processes(stage)
     yield stage
@@ -150,6 +152,32 @@ def test_session_that_stops_at_a_failure(machine: Stage, project: Project) -> No
 
     assert ended.returncode == 1, ended.stdout
     assert "1 failed" in ended.stdout
+
+
+def test_second_session_is_refused(session: Session, machine: Stage, project: Project) -> None:
+    """Of two sessions that act on one machine the second ends at once, in one line, and does nothing."""
+    second = run(machine, project)
+
+    assert second.returncode == 4, second.stdout
+    assert second.stderr.strip() == (
+        "ERROR: --stage=machine: expected to be alone, and another session acts on the machine itself: "
+        "run this when that has ended, or leave --stage=machine out"
+    )
+    assert machine.check_output("hostname") == "spoiled", "control: the first one goes on"
+    os.kill(session.pid, signal.SIGINT)
+    session.end()
+
+
+def test_next_session_waits_until_the_machine_is_put_back(
+    session: Session, machine: Stage, project: Project
+) -> None:
+    """A session that begins when another one was killed takes its turn when that one's guardian is done."""
+    os.kill(session.pid, signal.SIGKILL)
+    project.experiment(SPOILS)
+    after = run(machine, project)
+
+    assert after.returncode == 0, after.stdout
+    session.end()
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,35 @@ class OnMachine(LabHost):
             raise LabError(f"this machine could not be put back: {'; '.join(left)}")
 
 
+_OTHERS_END = 5.0
+"""Seconds that the guardian of a session that has ended is given to put the machine back."""
+
+
+@functools.cache
+def turn() -> int:
+    """Have this machine for this process, and for its guardian, until both have ended (flock(2)).
+
+    Returns:
+        The descriptor that holds the lock.
+
+    Raises:
+        UnmetNeedError: another session acts on the machine itself.
+    """
+    try:
+        folder = os.open(guardian.LOCK, os.O_RDONLY | os.O_DIRECTORY)
+        waiting = ["flock", "--exclusive", "--timeout", f"{_OTHERS_END:g}", str(folder)]
+        taken = subprocess.run(waiting, pass_fds=[folder], check=False).returncode != 0
+    except OSError as error:
+        raise UnmetNeedError(f"--stage=machine: cannot lock {guardian.LOCK}: {error.strerror}") from error
+    if taken:
+        os.close(folder)
+        raise UnmetNeedError(
+            f"--stage=machine: expected to be alone, and {guardian.TAKEN}: "
+            "run this when that has ended, or leave --stage=machine out"
+        )
+    return folder
+
+
 _HOME = Path(__file__).parents[2]
 """Where the harness lies, also in a checkout that nobody has installed."""
 
@@ -78,6 +107,7 @@ def _guardian(wait: float) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,
+        pass_fds=[turn()],
         # With -m, Python imports from where it is started first: not from where root happens to stand.
         cwd="/",
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_HOME), *absolute("PYTHONPATH")])},

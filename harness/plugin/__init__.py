@@ -12,7 +12,9 @@ import pytest
 
 from harness import claims, hosts, isolators
 from harness.environment import search_path
+from harness.errors import UnmetNeedError
 from harness.hosts.base import DEFAULT_WAIT
+from harness.hosts.machine import turn
 from harness.hosts.place import HerePlace
 from harness.plugin import conclusion
 from harness.plugin.places import (
@@ -118,6 +120,8 @@ def pytest_configure(config: pytest.Config) -> None:
     itself = config.getoption("--stage") == "machine" and not acts_on_others(config)
     if itself and config.getoption("numprocesses", None):
         raise pytest.UsageError("--stage=machine with -n: there is one machine; leave -n out")
+    if itself and not config.option.collectonly:
+        _take_turn()
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(config, names), "nslab-recorder")
 
@@ -128,6 +132,13 @@ def _must_be_isolator(name: str) -> None:
     except KeyError:
         known = ", ".join(isolators.ISOLATORS)
         raise pytest.UsageError(f"--isolator={name}: no such isolator; choose from {known}") from None
+
+
+def _take_turn() -> None:
+    try:
+        turn()
+    except UnmetNeedError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def _forget_inherited_signals() -> None:
