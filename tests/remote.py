@@ -112,8 +112,12 @@ def needed() -> None:
 def remote(folder: Path, lacks: str = "") -> Iterator[Remote]:
     """Boot one; it ``lacks`` these commands, as far as they are where a system has them."""
     needed()
+    with kept_port() as port:
+        yield from _remote(folder, port, lacks)
+
+
+def _remote(folder: Path, port: int, lacks: str) -> Iterator[Remote]:
     folder.mkdir(exist_ok=True)
-    port = _free_port()
     for name in ("host", "user"):
         make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)]
         subprocess.run(make, check=True, stdin=subprocess.DEVNULL)
@@ -166,10 +170,16 @@ def _write_config(folder: Path, port: int) -> None:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@contextlib.contextmanager
+def kept_port() -> Iterator[int]:
+    """A port that nobody else is given meanwhile, and on which one that asks for it by number may listen.
+
+    Two sockets that say SO_REUSEADDR, as sshd does, may have one port where only one listens (socket(7)).
+    """
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(("127.0.0.1", 0))
+        yield int(keeper.getsockname()[1])
 
 
 def _await_listening(started: subprocess.Popen[bytes]) -> threading.Thread:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -35,31 +35,30 @@ def test_status_output_and_place(tmp_path: Path) -> None:
 def test_it_ends_with_all_that_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stubborn: str
 ) -> None:
-    """What does not end in time is ended, its children too, and also what ignores a polite signal."""
+    """Where the wait for it is over it is ended, its children too, and also what ignores a polite signal."""
     monkeypatch.setattr(programs, "_GRACE", 0.2)
-    os.mkfifo(tmp_path / "begun")
-    child: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        run(f"{stubborn} (tail -f /dev/null & echo $! >child; kill -INT $PPID; wait); exit", tmp_path)
 
-    def meet() -> None:
-        child.append(os.pidfd_open(int((tmp_path / "begun").read_text())))
+    with contextlib.suppress(ProcessLookupError):
+        child = os.pidfd_open(int((tmp_path / "child").read_text()))
+        assert readable(child, LIMIT)
+        os.close(child)
 
-    meeting = threading.Thread(target=meet)
-    meeting.start()
-    with pytest.raises(LabError, match=r"^sh -c did not end within 1 s$"):
-        run(f"{stubborn} (tail -f /dev/null & echo $! >begun; wait); tail -f /dev/null", tmp_path, 1)
-    meeting.join(LIMIT)
 
-    assert readable(child[0], LIMIT)
-    os.close(child[0])
+def test_it_does_not_end(tmp_path: Path) -> None:
+    """The wait for it is bounded, and the error names it."""
+    with pytest.raises(LabError, match=r"^sh -c did not end within 0.2 s$"):
+        run("exec tail -f /dev/null", tmp_path, 0.2)
 
 
 def test_it_may_clean_up(tmp_path: Path) -> None:
     """Before it is killed it is asked to end, so that it can remove what it has made."""
-    script = "trap 'rm made; exit' TERM; : >made; while :; do sleep 0.05; done"
-    with pytest.raises(LabError):
-        run(script, tmp_path, 0.5)
+    script = "trap 'mv made removed; exit' TERM; : >made; kill -INT $PPID; while :; do sleep 0.05; done"
+    with pytest.raises(KeyboardInterrupt):
+        run(script, tmp_path)
 
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["removed"]
 
 
 def test_interrupted_wait(tmp_path: Path) -> None:

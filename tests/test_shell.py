@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from sessions import LIMIT
 
 from harness.errors import WaitExpiredError
 from harness.hosts.base import EnteringBackend
@@ -75,8 +76,9 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_output_is_told_and_ends_at_the_prompt(shell: Shell, name: str) -> None:
+def test_hostile_output_is_told_and_ends_at_the_prompt(shell: Shell, stage: Stage, name: str) -> None:
     """Output that fights back is told as it was, and the next command is answered."""
+    stage.wait = LIMIT
     command, shown = HOSTILE[name]
     result = shell.run(command)
 

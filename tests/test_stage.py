@@ -142,7 +142,9 @@ LISTENS = """
 import os, socket
 listener = socket.create_server(("0.0.0.0", 7))
 listener.set_inheritable(True)
-os.fork() or os.execvp("tail", ["tail", "-f", "/dev/null"])
+child = os.fork() or os.execvp("tail", ["tail", "-f", "/dev/null"])
+while open(f"/proc/{child}/comm").read() != "tail\\n":
+    pass
 """
 
 
