@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import select
 import shutil
 import signal
 import socket
@@ -19,8 +20,8 @@ from harness.state import Ipc, Machine, State, differences
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-_PATIENCE = 2.0
-"""Seconds for killed processes to end."""
+_PATIENCE = 10.0
+"""Seconds for killed processes to end: they need none, but on a busy machine have to get their turn."""
 
 _PIDFD_SEND_SIGNAL, _PIDFD_OPEN = 424, 434
 """The same number on every architecture; by name only a Python since 3.9 knows them."""
@@ -62,23 +63,37 @@ def _kill(machine: Machine, before: State) -> None:
     """End what the session started, until a look finds none: a process may have forked in between."""
     deadline = time.monotonic() + _PATIENCE
     while (left := {*machine.processes()} - before.processes) and time.monotonic() < deadline:
-        for pid, _ in left:
-            _kill_ours(machine, pid)
+        killed = [process for pid, _ in left if (process := _killed(machine, pid)) is not None]
+        for process in killed:
+            _await_end(process, deadline)
 
 
-def _kill_ours(machine: Machine, pid: int) -> None:
-    """Kill a process of the session's, and no other that has its PID by now (pidfd_open(2))."""
-    process = _libc.syscall(_PIDFD_OPEN, pid, 0)
+def _killed(machine: Machine, pid: int) -> int | None:
+    """Kill a process of the session's, and no other that has its PID by now.
+
+    Returns:
+        A descriptor of it (pidfd_open(2)), where it was one.
+    """
+    process: int = _libc.syscall(_PIDFD_OPEN, pid, 0)
     if process < 0:
-        return
+        return None
     try:
         if machine.is_ours(pid):
             _libc.syscall(_PIDFD_SEND_SIGNAL, process, signal.SIGKILL, None, 0)
+            return process
     except OSError:
         # It has ended, or somebody else has its PID.
-        return
-    finally:
-        os.close(process)
+        pass
+    os.close(process)
+    return None
+
+
+def _await_end(process: int, deadline: float) -> None:
+    """Wait until a process has ended, and close the descriptor of it."""
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
+    os.close(process)
 
 
 def _unmount_new(machine: Machine, before: State) -> None:

@@ -1,8 +1,7 @@
-"""What is the stage, and does it end with whoever holds it?"""
+"""What is the stage?"""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -10,14 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from kills import time_to_go
-from sessions import LIMIT, PYTHONPATH, ordinary, python
+from sessions import LIMIT, ordinary, python
 
-from harness.errors import LabError
-from harness.hosts.base import readable
 from harness.hosts.stage import Stage
 from harness.namespaces import Identity
-from harness.notebook import Notebook
 from harness.state import Machine, differences
 
 pytest_plugins = ["stand_ins"]
@@ -96,48 +91,6 @@ def test_orphans_are_reaped(stage: Stage) -> None:
     assert waited.stdout == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-@pytest.mark.parametrize("whom", ["PID 1", "unshare"])
-def test_holder_that_is_killed_or_stopped(whom: str, number: int) -> None:
-    """Whatever is done to its holder, dropping a stage ends every process on it, also a busy one."""
-    stage = Stage(Notebook(), wait=10)
-    busy = subprocess.Popen(stage.enter(["sh", "-c", "echo; while :; do :; done"]), stdout=subprocess.PIPE)
-    assert busy.stdout is not None
-    busy.stdout.readline()
-    first = os.pidfd_open(stage.pid)
-    os.kill(stage.pid if whom == "PID 1" else stage._holder.pid, number)
-
-    stage.close()
-
-    assert readable(first, 0), "PID 1 has ended, and with it everything on the stage"
-    busy.wait(timeout=LIMIT)
-    os.close(first)
-    busy.stdout.close()
-
-
-@pytest.mark.parametrize("whom", ["PID 1", "unshare"])
-def test_stage_that_is_gone_is_an_error_of_the_lab(whom: str) -> None:
-    """What is asked of a stage that has ended is an error of the lab, never the output of a command."""
-    with Stage(Notebook(), wait=10) as stage:
-        os.kill(stage.pid if whom == "PID 1" else stage._holder.pid, signal.SIGKILL)
-        assert stage._first is not None
-        assert readable(stage._first, LIMIT)
-        for use in (lambda: stage.run("true"), lambda: stage.enter(["sh"]), lambda: stage.carry("x", {})):
-            with pytest.raises(LabError, match="the stage is gone"):
-                use()
-
-
-def test_stage_that_ends_during_a_command() -> None:
-    """A command that is killed together with the stage is an error of the lab."""
-    with Stage(Notebook(), wait=10) as stage:
-        stage.check_output("mkfifo /dev/shm/begun")
-        kill = f"read begun </proc/{stage.pid}/root/dev/shm/begun; kill -KILL {stage._holder.pid}"
-        killer = subprocess.Popen(["sh", "-c", kill])
-        with pytest.raises(LabError, match="the stage is gone"):
-            stage.run("echo >/dev/shm/begun; exec tail -f /dev/null")
-        killer.wait(timeout=LIMIT)
-
-
 LISTENS = """
 import os, socket
 listener = socket.create_server(("0.0.0.0", 7))
@@ -189,52 +142,3 @@ def test_ordinary_user_without_an_account() -> None:
 
     assert (uid, name) == ("0", "inside")
     assert user.endswith("root in a user namespace of its own\n")
-
-
-HOLDS = """
-import sys
-from harness.hosts.stage import Stage
-from harness.notebook import Notebook
-stage = Stage(Notebook())
-print(stage.pid, flush=True)
-input()
-"""
-
-
-@pytest.mark.parametrize("user", ["this one", "an ordinary one"])
-def test_stopped_stage_ends_with_the_process_that_made_it(user: str) -> None:
-    """A stage whose PID 1 is stopped, and so sees no pipe close, ends when its holder is killed."""
-    prefix = ordinary() if user == "an ordinary one" else []
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, "LC_ALL": "C.UTF-8"}
-    with subprocess.Popen(
-        [*prefix, sys.executable, "-c", HOLDS], stdin=-1, stdout=-1, text=True, env=environment
-    ) as holder:
-        assert holder.stdout is not None
-        pid = int(holder.stdout.readline())
-        first = os.pidfd_open(pid)
-        os.kill(pid, signal.SIGSTOP)
-        os.kill(holder.pid, signal.SIGKILL)
-
-        ended = readable(first, time_to_go())
-    with contextlib.suppress(ProcessLookupError):
-        signal.pidfd_send_signal(first, signal.SIGKILL)
-    os.close(first)
-    assert ended, "within a second"
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
-def test_ends_with_the_process_that_made_it(number: int) -> None:
-    """When the process that holds a stage ends, in whatever way, everything on the stage ends."""
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout is not None
-    assert holder.stdin is not None
-    first = os.pidfd_open(int(holder.stdout.readline()))
-    os.kill(holder.pid, number)
-
-    assert readable(first, time_to_go()), "within a second"
-    holder.wait(timeout=LIMIT)
-    os.close(first)
-    holder.stdout.close()
-    holder.stdin.close()

@@ -40,6 +40,9 @@ exec $ignoring cat
 _GRACE = 2.0
 """Seconds for PID 1 to see the end of its pipe and for the kernel to end what runs in the stage."""
 
+_LONGEST_DEATH = DEFAULT_WAIT
+"""Seconds for what was killed to end: it needs none, but on a busy machine has to get its turn."""
+
 _NAMESPACES = ["--mount", "--pid", "--uts", "--ipc", "--net"]
 
 
@@ -122,15 +125,32 @@ class Stage(LabHost):
             return frozenset()
 
     def drop(self) -> None:
-        """Drop the stage; returns when the kernel has ended every process in it."""
+        """Drop the stage; returns when the kernel has ended every process in it.
+
+        Raises:
+            WaitExpiredError: it has not, although they were killed.
+        """
         close_streams(self._holder)
         if self._first is None or not readable(self._first, _GRACE):
             # A stopped PID 1 does not see the pipe's end; unshare's death takes it along (--kill-child).
             self._holder.kill()
-        if self._first is not None:
-            readable(self._first, _GRACE)
-            os.close(self._first)
-            self._first = None
+        try:
+            self._await_end()
+        finally:
+            self._reap_holder()
+
+    def _await_end(self) -> None:
+        if self._first is None:
+            return
+        ended = readable(self._first, _LONGEST_DEATH)
+        os.close(self._first)
+        self._first = None
+        if not ended:
+            raise WaitExpiredError(
+                f"the end of all on the stage, whose PID 1 (here {self.pid}) was killed", _LONGEST_DEATH, ""
+            )
+
+    def _reap_holder(self) -> None:
         try:
             self._holder.wait(timeout=_GRACE)
         except subprocess.TimeoutExpired:
