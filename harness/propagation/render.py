@@ -36,6 +36,9 @@ Table = tuple[Line, ...]
 Tables = dict[int, Table]
 """The tables of namespaces, by their numbers."""
 
+Shape = tuple[str, str, str, tuple[str, ...], "list[Shape]"]
+"""What orders mounts at one place: point, source, root, tags without numbers, the shapes of what is on it."""
+
 Raw = tuple[int, str, str, str, tuple[str, ...]]
 """A mount before its groups have names: depth, path, source, root, tags with numbers."""
 
@@ -55,13 +58,26 @@ def _walk(state: State, namespace: int) -> list[Raw]:
         mount, depth, path = waiting.pop()
         lines.append((depth, path, mount.source, mount.root, _tags(mount, here, masters)))
         above = children.get(mount.id, ())
-        if len(above) > 1:
-            above = sorted(above, key=lambda it: (it.point, it.source, it.root, len(children.get(it.id, ()))))
+        if _lie_apart([child.point for child in above]):
+            above = sorted(above, key=lambda it: it.point)
+        else:
+            above = sorted(above, key=lambda it: _shape(state, it))
         for child in reversed(above):
             inside = child.point if mount.root == "/" else child.point[len(mount.root) :]
             below = path if inside in ("", "/") else f"{'' if path == '/' else path}{inside}"
             waiting.append((child, depth + 1, below))
     return lines
+
+
+def _lie_apart(points: Sequence[str]) -> bool:
+    """Whether no two lie at one place: else they are told apart by what they are and what is on them."""
+    return len({*points}) == len(points)
+
+
+def _shape(state: State, mount: Mount) -> Shape:
+    words = ("shared",) * bool(mount.group) + ("master",) * bool(mount.master)
+    below = sorted(_shape(state, child) for child in state.children.get(mount.id, ()))
+    return mount.point, mount.source, mount.root, words + ("unbindable",) * mount.unbindable, below
 
 
 def _tags(mount: Mount, here: Iterable[int], masters: Mapping[int, int]) -> tuple[str, ...]:
@@ -101,8 +117,10 @@ def of_text(text: str, *, options: bool = False) -> list[Raw]:
         lines.append((depth, fields[4], fields[end + 2], fields[3], tags))
         below = children.get(fields[0])
         if below:
-            # Two may lie at one place: they are told apart by what they are, and by how many lie on them.
-            below.sort(key=lambda it: (*_point(it), len(children.get(it[0], ()))), reverse=True)
+            if _lie_apart([child[4] for child in below]):
+                below.sort(key=lambda it: it[4], reverse=True)
+            else:
+                below.sort(key=lambda it: _shape_of_line(children, it), reverse=True)
             waiting.extend((depth + 1, child) for child in below)
     return lines
 
@@ -111,8 +129,10 @@ def _unusual(options: str) -> Sequence[str]:
     return () if options == "rw,relatime" else [options]
 
 
-def _point(fields: Sequence[str]) -> tuple[str, str, str]:
-    return fields[4], fields[-2], fields[3]
+def _shape_of_line(children: Mapping[str, Sequence[Sequence[str]]], fields: Sequence[str]) -> Shape:
+    words = (tag.partition(":")[0] for tag in fields[6 : fields.index("-", 6)])
+    below = sorted(_shape_of_line(children, child) for child in children.get(fields[0], ()))
+    return fields[4], fields[-2], fields[3], tuple(it for it in words if it != "propagate_from"), below
 
 
 def named(tables: Mapping[int, Iterable[Raw]]) -> Tables:

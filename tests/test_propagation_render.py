@@ -1,0 +1,41 @@
+"""The canonical form of mount tables: equal for those that mean the same, in whatever order they are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.propagation import render
+from harness.propagation.programs import parse, replay
+from harness.propagation.state import SHIFTS_COVER, TWO_COVERS, State
+
+SAME_PLACE = "make-shared /; bind /a /; rbind / /; umount /a; rbind / /; bind /a /a"
+"""Leaves two mounts at one place that differ in nothing but what lies further above, where a kernel can."""
+
+
+def told(state: State, *, backwards: bool) -> str:
+    """The table of the first namespace as mountinfo would tell it, in one order or the other."""
+    lines = []
+
+    def tell(number: int, path: str) -> None:
+        mount = state.mounts[number]
+        lines.append(
+            f"{number} {mount.parent} 0:1 {mount.root} {path} rw shared:{mount.group} - tmpfs w rw\n"
+        )
+        for child in state.children.get(number, ()):
+            inside = child.point.removeprefix(mount.root).strip("/")
+            tell(child.id, f"{path.rstrip('/')}/{inside}" if inside else path)
+
+    tell(state.namespaces[0].root, "/")
+    return "".join(reversed(lines) if backwards else lines)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_mounts_at_one_place_are_told_apart_by_all_that_lies_on_them(backwards: bool) -> None:
+    """Model and text have one form for two mounts at one place, whatever the order of the text's lines."""
+    *_, last = replay(parse(SAME_PLACE), {TWO_COVERS, SHIFTS_COVER})
+    places = [(mount.parent, mount.point) for mount in last.state.mounts.values()]
+    assert len({*places}) < len(places)
+
+    text = render.of_text(told(last.state, backwards=backwards))
+
+    assert render.named({0: text}) == render.of_state(last.state)
