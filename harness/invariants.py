@@ -15,6 +15,7 @@ from hypothesis.errors import NoSuchExample
 
 from harness.crews import Seen
 from harness.errors import LabError
+from harness.models import acts
 from harness.models.acts import OK, Act, View, letter
 
 PROGRAMS = 5
@@ -34,6 +35,8 @@ class Model(Protocol):
     """A module of :mod:`harness.models` with its own type of states."""
 
     VERBS: tuple[str, ...]
+    LINES: acts.Lines
+    """Each act as a line that a person could type."""
 
     def start(self, **base: Any) -> Any:
         """The first state, on a host with this base."""
@@ -46,9 +49,6 @@ class Model(Protocol):
 
     def view(self, state: Any) -> View:
         """What all actors see."""
-
-    def tell(self, act: Act) -> str:
-        """The act as a line that a person could type."""
 
 
 class Predicted(NamedTuple):
@@ -73,13 +73,13 @@ def drawn(model: Any) -> st.SearchStrategy[list[Draw]]:
 
 
 def predicted(model: Any, program: Sequence[Draw | Act], base: Mapping[str, Any]) -> Iterator[Predicted]:
-    """The acts of a program, or what draws stand for, and what the model says of each; until all are dead."""
+    """What the model says of each act of a program, or that draws stand for, as long as somebody can act."""
     state = model.start(**base)
     for given in program:
-        living = [*state.actors]
-        if not living:
+        living, able = [*state.actors], able_to_act(state)
+        if not able or (isinstance(given, Act) and given.actor not in able):
             return
-        act = given if isinstance(given, Act) else read(model, state, living, given)
+        act = given if isinstance(given, Act) else read(model, state, able, given)
         try:
             state, answer = model.step(state, act)
         except KeyError:
@@ -89,10 +89,15 @@ def predicted(model: Any, program: Sequence[Draw | Act], base: Mapping[str, Any]
         yield Predicted(act, ends, Seen("dead" if act.actor in ends else answer, model.view(state)))
 
 
-def read(model: Any, state: Any, living: Sequence[int], draw: Draw) -> Act:
+def able_to_act(state: Any) -> list[int]:
+    """The living who are not stopped."""
+    return [number for number, one in state.actors.items() if not getattr(one, "stopped", False)]
+
+
+def read(model: Any, state: Any, able: Sequence[int], draw: Draw) -> Act:
     """The act that a draw stands for; of a verb of which there is nothing to try, the next one."""
     verb, number, argument = draw
-    actor = living[number % len(living)]
+    actor = able[number % len(able)]
     verbs = [*model.VERBS[verb:], *model.VERBS[:verb]]
     choices = next(found for found in (model.choices(state, actor, verb) for verb in verbs) if found)
     act: Act = choices[argument % len(choices)]
@@ -132,7 +137,7 @@ def told(model: Any, steps: Sequence[Predicted]) -> list[str]:
     lines = []
     for act, _, seen in steps:
         answer = "" if seen.answer in (OK, "dead") else f"    # {seen.answer}"
-        lines.append(f"{letter(act.actor)}# {model.tell(act)}{answer}")
+        lines.append(f"{letter(act.actor)}# {acts.told(model.LINES, act)}{answer}")
     return lines
 
 
@@ -143,6 +148,8 @@ def as_kernel(model: Any, base: Mapping[str, Any]) -> Play:
         state = model.start(**base)
         seen = [Seen(OK, model.view(state))]
         for act, _ in program:
+            if act.actor not in able_to_act(state):
+                break
             try:
                 state, answer = model.step(state, act)
             except KeyError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
-import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,7 +11,12 @@ from itertools import permutations
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import pytest
+
+import harness.models
 from harness.models import idmaps, ipc, rules, uts
+
+_PACKAGE = "harness.models"
 
 
 class Broken(NamedTuple):
@@ -19,31 +24,49 @@ class Broken(NamedTuple):
 
     rule: str
     how: str
+    whole: Callable[..., Any]
     instead: Callable[..., Any]
 
 
 def whole(kind: str) -> ModuleType:
     """Another copy of a model, which stays whole when the first is broken."""
-    name = f"whole_{kind}"
-    if name not in sys.modules:
-        source = importlib.import_module(f"harness.models.{kind}").__file__
-        assert source
-        spec = importlib.util.spec_from_file_location(name, source)
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
+    return _copies()[f"{_PACKAGE}.{kind}"]
+
+
+@functools.cache
+def _copies() -> dict[str, ModuleType]:
+    """All modules of the models, made once more: none of them has anything of the first ones."""
+    first = _modules()
+    for name in first:
+        del sys.modules[name]
+    try:
+        importlib.import_module(_PACKAGE)
+        return _modules()
+    finally:
+        for name in _modules():
+            del sys.modules[name]
+        sys.modules.update(first)
+        harness.models = first[_PACKAGE]
+
+
+def _modules() -> dict[str, ModuleType]:
+    return {name: module for name, module in sys.modules.items() if f"{name}.".startswith(f"{_PACKAGE}.")}
+
+
+def breaking(patch: pytest.MonkeyPatch, broken: Broken) -> None:
+    """Put what stands in for a rule into each module of the models that has it."""
+    for module in _modules().values():
+        if vars(module).get(broken.rule) is broken.whole:
+            patch.setattr(module, broken.rule, broken.instead)
 
 
 def broken_rules(kind: str) -> Iterator[Broken]:
     """Each rule of a model with few answers, with each of these taken for each other one."""
-    model = importlib.import_module(f"harness.models.{kind}")
+    model = importlib.import_module(f"{_PACKAGE}.{kind}")
     for rule in rules.rules_of(model):
         for right, wrong in permutations(rule.answers, 2):
-            instead = taken_for(getattr(model, rule.name), right, wrong)
-            yield Broken(rule.name, f"{wrong} for {right}", instead)
+            function = getattr(sys.modules[rule.module], rule.name)
+            yield Broken(rule.name, f"{wrong} for {right}", function, taken_for(function, right, wrong))
 
 
 def taken_for(function: Callable[..., Any], right: str, wrong: str) -> Callable[..., Any]:
@@ -59,7 +82,9 @@ def taken_for(function: Callable[..., Any], right: str, wrong: str) -> Callable[
 
 def otherwise(kind: str) -> list[Broken]:
     """The rules of a model that answer with a value, each broken by hand."""
-    return [Broken(name, how, instead) for name, how, instead in _BY_HAND[kind]]
+    model = importlib.import_module(f"{_PACKAGE}.{kind}")
+    functions = {it.name: getattr(sys.modules[it.module], it.name) for it in rules.rules_of(model)}
+    return [Broken(name, how, functions[name], instead) for name, how, instead in _BY_HAND[kind]]
 
 
 def _both(names: uts.Names, which: str, value: str) -> uts.Names:
@@ -86,6 +111,7 @@ _BY_HAND: dict[str, list[tuple[str, str, Callable[..., Any]]]] = {
             "a subreaper's children are subreapers",
             lambda parent, number: replace(parent, space=parent.children_space, parent=number),
         ),
+        ("with_waiting", "each signal comes by itself", lambda waiting, done: (*waiting, done)),
     ],
     "groups": [
         (

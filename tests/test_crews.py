@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from broken_models import otherwise
+from broken_models import breaking, otherwise
 
 from harness import crews, invariants
 from harness.crews import Crew
@@ -28,7 +28,7 @@ def stage() -> Iterator[Stage]:
 def test_kernel_refutes_a_broken_model(stage: Stage, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Held against this kernel, a model with a broken rule is found to disagree."""
     broken = otherwise(kind)[0]
-    monkeypatch.setattr(MODELS[kind], broken.rule, broken.instead)
+    breaking(monkeypatch, broken)
 
     with Crew(stage, kind) as crew:
         text = invariants.search(MODELS[kind], crew.play, crew.base, SITUATIONS[kind].values())
@@ -51,6 +51,23 @@ def test_actor_that_ends_is_seen_no_more(stage: Stage) -> None:
         ["a: its parent"],
         ["a: its parent", "b: its parent"],
         ["a: its parent"],
+    ]
+
+
+def test_actor_that_is_stopped_sees_nothing_until_it_is_continued(stage: Stage) -> None:
+    """Who is stopped is told to be so and sees nothing, until it is continued."""
+    program = [(Act("fork", 0, 1), []), (Act("kill", 0, (1, "STOP")), []), (Act("kill", 0, (1, "CONT")), [])]
+    with Crew(stage, "pid") as crew:
+        seen = crew.play([*program, (Act("kill", 1, (0, "STOP")), []), (Act("exit", 0), [])])
+
+    told = [{key: value for key, value in one.view.items() if "b: s" in key} for one in seen]
+    assert told == [
+        {},
+        {"b: signals handled": 0, "b: sees a": "a"},
+        {"b: stopped": True},
+        {"b: signals handled": 0, "b: sees a": "a"},
+        # The first is stopped now: it does nothing more, and is seen by nobody.
+        {"b: signals handled": 0},
     ]
 
 

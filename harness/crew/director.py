@@ -19,6 +19,7 @@ from typing import Any, Sequence
 from harness.crew import wire
 from harness.crew.actor import Actor, Company, be_born
 from harness.crew.pid import numbers
+from harness.crew.stopped import is_stopped
 from harness.probes.syscalls import call
 
 LIMIT = 20.0
@@ -26,6 +27,7 @@ LIMIT = 20.0
 
 
 BIRTHS = ("fork", "clone", "nest")
+SIGNALS = ("kill", "signal")
 
 
 class Broken(Exception):  # noqa: N818 - in the words of the protocol
@@ -41,6 +43,8 @@ class Play:
         self.company = Company(most, kind)
         self.pids: dict[int, int] = {}
         self.pidfds: dict[int, int] = {}
+        self.stopped: set[int] = set()
+        """Those who can do and tell nothing until they are continued."""
         kind.fresh()
         be_born(Actor(self.company, 0), 0, kind.FIRST)
         self.welcome(0)
@@ -79,17 +83,30 @@ class Play:
             os.close(file)
         if verb in BIRTHS and answer == "ok":
             self.welcome(argument if verb == "fork" else argument[0])
+        if verb in SIGNALS:
+            self.note(argument[0])
         self.bury(ends)
         return answer
 
     def can(self, verb: str, number: int, argument: Any) -> bool:
-        """Whether those are alive whom an act takes."""
+        """Whether those are alive whom an act takes, and its actor is not stopped."""
         target = number
-        if verb in ("kill", "signal", "map", "permit"):
+        if verb in (*SIGNALS, "map", "permit"):
             target = argument[0]
         elif verb in ("setns", "keep") and argument is not None:
             target = argument
-        return number in self.pids and target in self.pids
+        return number in self.awake and target in self.pids
+
+    @property
+    def awake(self) -> dict[int, int]:
+        """The PIDs of the living who are not stopped."""
+        return {number: pid for number, pid in self.pids.items() if number not in self.stopped}
+
+    def note(self, number: int) -> None:
+        """Learn whether the target of a signal is stopped now."""
+        self.stopped.discard(number)
+        if is_stopped(self.pids[number], LIMIT):
+            self.stopped.add(number)
 
     def handed(self, verb: str, number: int, argument: Any) -> tuple[Any, list[int]]:
         """An act's argument, and files that the actor itself may not be allowed to open."""
@@ -117,27 +134,29 @@ class Play:
             if _readable([self.pidfds[number]], 0):
                 os.close(self.pidfds.pop(number))
                 del self.pids[number]
+                self.stopped.discard(number)
 
     def look(self) -> dict[str, Any]:
-        """What all living actors see, and which of them share namespaces, in the model's words."""
-        living = [*self.pids.items()]
+        """What all see who are not stopped, and which actors share namespaces, in the model's words."""
+        awake = [*self.awake.items()]
         if self.kind.LETTERS:
-            self.ask_all("write_to", living)
-        looks = self.ask_all("look", living)
+            self.ask_all("write_to", awake)
+        looks = self.ask_all("look", awake)
         seen = {
             f"{_letter(number)}: {key}": value
             for number, found in self.kind.in_words(looks, self.pids).items()
             for key, value in found.items()
         }
+        seen.update({f"{_letter(number)}: stopped": True for number in self.stopped})
         for group in self.kind.NAMESPACES:
             seen.update(self.links(group))
         return seen
 
     def ask_all(self, what: str, argument: Any) -> dict[int, Any]:
-        """What all living actors answer, which do not end by the question."""
-        for number in self.pids:
+        """What all actors answer who are not stopped; they do not end by the question."""
+        for number in self.awake:
             wire.send(self.company.orders[number][0], [what, argument])
-        answers = {number: self.hear(number, what) for number in self.pids}
+        answers = {number: self.hear(number, what) for number in self.awake}
         if "dead" in answers.values():
             raise Broken(f"of {answers}, somebody ended at {what}")
         return answers

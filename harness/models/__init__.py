@@ -2,7 +2,7 @@
 
 A model is a module with ``start`` (the first state), ``choices`` (what an actor could do in a state, legal or
 not), ``step`` (the state after an act, and the answer that it gets), ``view`` (all that the actors then see)
-and ``tell`` (an act as a line that a person could type). States are immutable. Each rule of a page is a
+and ``LINES`` (each act as a line that a person could type). States are immutable. Each rule of a page is a
 function of its own, marked by :func:`harness.models.rules.rule`.
 """
 

@@ -10,8 +10,8 @@ _HEAD = """\
 
 Made by `python -m harness.models > docs/models.md`; the tests compare it with the models.
 
-A model is what the manual pages promise, as pure functions: `uts.py`, `ipc.py`, `pid.py`, `user.py`
-and `groups.py` in `harness/models/`. `experiments/test_invariants.py` draws programs of a few acts by a
+A model is what the manual pages promise, as pure functions: `uts`, `ipc`, `pid`, `user` and `groups` in
+`harness/models/`. `experiments/test_invariants.py` draws programs of a few acts by a
 few processes (fork, clone, unshare, setns, exit, and what their kind of namespace is about), has them
 carried out on the host, and compares the answer to each act, and all that each process then sees, with
 the model's. Named programs (`situations.py`) are played first. A disagreement is shortened and printed
@@ -46,7 +46,7 @@ def page() -> str:
     }
     text = _HEAD
     for module, title in titles.items():
-        rows = [_row(rule) for rule in RULES.values() if rule.module == module]
+        rows = [_row(rule) for rule in RULES.values() if f"{rule.module}.".startswith(f"{module}.")]
         text += _TABLE.format(title=title) + "".join(rows)
     return text
 

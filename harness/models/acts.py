@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 MOST = 5
@@ -31,3 +31,32 @@ def by_appearance(found: Mapping[str, object]) -> dict[str, int]:
     """Names for equal things, in the order in which they appear: raw numbers vary from run to run."""
     seen: dict[object, int] = {}
     return {key: seen.setdefault(value, len(seen)) for key, value in found.items()}
+
+
+def by_each(actors: Iterable[int], look: Callable[[int], View]) -> dict[str, Any]:
+    """What each actor sees, under its letter."""
+    return {f"{letter(actor)}: {name}": value for actor in actors for name, value in look(actor).items()}
+
+
+def links(kinds: Mapping[str, Mapping[int, object]]) -> dict[str, int]:
+    """Which actors' namespaces are one and the same, by links, of which any two may be equal."""
+    return by_appearance(
+        {
+            f"{letter(actor)}: {kind} namespace": space
+            for kind, spaces in kinds.items()
+            for actor, space in spaces.items()
+        }
+    )
+
+
+Lines = Mapping[str, "str | Callable[[Any], str]"]
+"""Each verb's line, as a person could type it; or what makes it of an act's argument."""
+
+SHELLS: Lines = {"fork": lambda child: f"sh    # its shell is {letter(child)}", "exit": "exit"}
+"""What is typed in the same way whatever the kind of namespace."""
+
+
+def told(lines: Lines, act: Act) -> str:
+    """The act as a line of its actor's shell."""
+    line = lines[act.verb]
+    return line if isinstance(line, str) else line(act.argument)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.models.acts import OK, Act, View, by_appearance, letter
+from harness.models.acts import OK, SHELLS, Act, Lines, View, by_each, letter, links
 from harness.models.idmaps import (
     OVERFLOW,
     Extent,
@@ -21,6 +21,7 @@ from harness.models.idmaps import (
     is_written,
     outward,
     to_first,
+    written,
 )
 from harness.models.rules import rule
 
@@ -295,41 +296,33 @@ def _with(state: State, number: int, actor: Actor) -> State:
 
 def view(state: State) -> View:
     """By each actor: everybody's groups as they look from its namespace, and what was written for them."""
-    seen: dict[str, object] = {}
-    for number, me in state.actors.items():
-        mine = letter(number)
-        seen[f"{mine}: capable"] = me.capabilities
-        for other, actor in state.actors.items():
-            space = state.spaces[actor.user]
-            seen[f"{mine}: group of {letter(other)}"] = shown(state, me.user, actor.gid)
-            seen[f"{mine}: further groups of {letter(other)}"] = sorted(
-                shown(state, me.user, group) or 0 for group in actor.groups
-            )
-            seen[f"{mine}: groups of {letter(other)} are mapped"] = bool(space.map)
-            seen[f"{mine}: setgroups of {letter(other)}"] = "allow" if space.allowed else "deny"
-    found = {f"{letter(number)}: user namespace": one.user for number, one in state.actors.items()}
-    return {**seen, **by_appearance(found)}
-
-
-def tell(act: Act) -> str:
-    """The act as a line of the actor's shell; where no program does it, as the system call."""
-    argument = act.argument
-    if act.verb == "map":
-        other, lines = argument
-        text = "\\n".join(" ".join(map(str, line)) for line in lines)
-        return f"printf '{text}\\n' >/proc/${letter(other)}/gid_map"
-    if act.verb == "permit":
-        return f"echo {argument[1]} >/proc/${letter(argument[0])}/setgroups"
-    if act.verb == "fork":
-        return f"sh    # its shell is {letter(argument)}"
-    if act.verb == "clone":
-        return f"clone(CLONE_NEWUSER), 0 0 1 to uid_map    # the child's shell is {letter(argument[0])}"
-    if act.verb == "setns":
-        return f"setns /proc/${letter(argument)}/ns/user"
     return {
-        "unshare": "unshare(CLONE_NEWUSER), 0 0 1 to uid_map",
-        "setgid": f"setgid({argument})",
-        "setgroups": f"setgroups({argument})",
-        "drop": "capset(no capabilities)",
-        "exit": "exit",
-    }[act.verb]
+        **by_each(state.actors, lambda number: _seen_by(state, state.actors[number])),
+        **links({"user": {number: actor.user for number, actor in state.actors.items()}}),
+    }
+
+
+def _seen_by(state: State, me: Actor) -> View:
+    seen: dict[str, object] = {"capable": me.capabilities}
+    for number, actor in state.actors.items():
+        other, space = letter(number), state.spaces[actor.user]
+        further = [shown(state, me.user, group) or 0 for group in actor.groups]
+        seen[f"group of {other}"] = shown(state, me.user, actor.gid)
+        seen[f"further groups of {other}"] = sorted(further)
+        seen[f"groups of {other} are mapped"] = bool(space.map)
+        seen[f"setgroups of {other}"] = "allow" if space.allowed else "deny"
+    return seen
+
+
+LINES: Lines = {
+    **SHELLS,
+    "map": lambda it: f"printf '{written(it[1])}' >/proc/${letter(it[0])}/gid_map",
+    "permit": lambda it: f"echo {it[1]} >/proc/${letter(it[0])}/setgroups",
+    "clone": lambda it: f"clone(CLONE_NEWUSER), 0 0 1 to uid_map    # the child's shell is {letter(it[0])}",
+    "unshare": "unshare(CLONE_NEWUSER), 0 0 1 to uid_map",
+    "setns": lambda other: f"setns /proc/${letter(other)}/ns/user",
+    "setgid": lambda number: f"setgid({number})",
+    "setgroups": lambda groups: f"setgroups({groups})",
+    "drop": "capset(no capabilities)",
+}
+"""Each act as a line of the actor's shell; where no program does it, as the system call."""

@@ -34,6 +34,11 @@ Spaces = Sequence[Mapped]
 """All user namespaces by number."""
 
 
+def written(extents: Sequence[Extent]) -> str:
+    """A map as printf(1) takes it, to be written into a file of /proc."""
+    return "".join("{} {} {}\\n".format(*extent) for extent in extents)
+
+
 def outward(extents: Sequence[Extent], number: int, count: int = 1) -> int | None:
     """Where a map leads from inside, for a whole range that one of its lines must hold."""
     for inside, outside, length in extents:

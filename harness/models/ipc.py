@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from harness.models.acts import MOST, OK, Act, View, by_appearance, letter
+from harness.models.acts import MOST, OK, SHELLS, Act, Lines, View, by_each, letter, links
 from harness.models.rules import rule
 
 SORTS = ("segment", "queue", "semaphore")
@@ -315,17 +315,19 @@ def _with(state: State, number: int, actor: Actor) -> State:
 
 def view(state: State) -> View:
     """What each living actor sees: the objects of its namespace, and its attached memory."""
-    seen: dict[str, object] = {}
-    for number, actor in state.actors.items():
-        space = state.spaces[actor.ipc]
-        for sort in SORTS:
-            seen[f"{letter(number)}: {sort}s"] = [
-                _listed(state, actor.ipc, one) for one in space.objects if one.sort == sort
-            ]
-        seen[f"{letter(number)}: POSIX queues"] = sorted(space.names)
-        seen[f"{letter(number)}: memory"] = memory_of(state, actor)
-    found = {f"{letter(number)}: ipc namespace": actor.ipc for number, actor in state.actors.items()}
-    return {**seen, **by_appearance(found)}
+    return {
+        **by_each(state.actors, lambda number: _seen_by(state, state.actors[number])),
+        **links({"ipc": {number: actor.ipc for number, actor in state.actors.items()}}),
+    }
+
+
+def _seen_by(state: State, me: Actor) -> View:
+    space = state.spaces[me.ipc]
+    objects = {
+        f"{sort}s": [_listed(state, me.ipc, one) for one in space.objects if one.sort == sort]
+        for sort in SORTS
+    }
+    return {**objects, "POSIX queues": sorted(space.names), "memory": memory_of(state, me)}
 
 
 def _listed(state: State, space: int, one: Object) -> str:
@@ -337,35 +339,23 @@ def _listed(state: State, space: int, one: Object) -> str:
     return f"{text} attached {count}"
 
 
-def tell(act: Act) -> str:
-    """The act as a line of the actor's shell; where no program does it, as the system call."""
-    if act.verb == "get":
-        sort, key, how = act.argument
-        call = {"queue": "msgget", "segment": "shmget", "semaphore": "semget"}[sort]
-        return f"{call} {key:#x} {_FLAGS[how]}"
-    if act.verb == "remove":
-        sort, number = act.argument
-        return (
-            f"ipcrm --{ {'queue': 'queue', 'segment': 'shmem', 'semaphore': 'semaphore'}[sort] }-id {number}"
-        )
-    if act.verb == "open":
-        return f"mq_open /{act.argument[0]} {_FLAGS[act.argument[1]]}"
-    if act.verb == "fork":
-        return f"sh    # its shell is {letter(act.argument)}"
-    if act.verb == "clone":
-        return f"unshare --ipc sh    # in a child, whose shell is {letter(act.argument[0])}"
-    if act.verb == "setns":
-        return f"exec nsenter --ipc=/proc/${letter(act.argument)}/ns/ipc sh"
-    return {
-        "attach": f"shmat {act.argument}",
-        "detach": "shmdt    # what was attached last",
-        "write": f"*memory = {act.argument}",
-        "unlink": f"mq_unlink /{act.argument}",
-        "unshare": "exec unshare --ipc sh",
-        "keep": "exec 9</proc/self/ns/ipc",
-        "return": "exec nsenter --ipc=/proc/self/fd/9 sh",
-        "exit": "exit",
-    }[act.verb]
-
-
 _FLAGS = {"create": "IPC_CREAT", "exclusive": "IPC_CREAT|IPC_EXCL", "": "0"}
+_GET = {"queue": "msgget", "segment": "shmget", "semaphore": "semget"}
+_REMOVE = {"queue": "queue", "segment": "shmem", "semaphore": "semaphore"}
+
+LINES: Lines = {
+    **SHELLS,
+    "get": lambda it: f"{_GET[it[0]]} {it[1]:#x} {_FLAGS[it[2]]}",
+    "remove": lambda it: f"ipcrm --{_REMOVE[it[0]]}-id {it[1]}",
+    "attach": lambda number: f"shmat {number}",
+    "detach": "shmdt    # what was attached last",
+    "write": lambda value: f"*memory = {value}",
+    "open": lambda it: f"mq_open /{it[0]} {_FLAGS[it[1]]}",
+    "unlink": lambda name: f"mq_unlink /{name}",
+    "clone": lambda it: f"unshare --ipc sh    # in a child, whose shell is {letter(it[0])}",
+    "unshare": "exec unshare --ipc sh",
+    "setns": lambda other: f"exec nsenter --ipc=/proc/${letter(other)}/ns/ipc sh",
+    "keep": "exec 9</proc/self/ns/ipc",
+    "return": "exec nsenter --ipc=/proc/self/fd/9 sh",
+}
+"""Each act as a line of the actor's shell; where no program does it, as the system call."""

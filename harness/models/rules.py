@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections import Counter
 from collections.abc import Callable
 from types import ModuleType
@@ -53,8 +54,10 @@ def rule(*answers: object) -> Callable[[Callable[P, T]], Callable[P, T]]:
 
 
 def rules_of(model: ModuleType) -> list[Rule]:
-    """The rules that a model has or takes from another module."""
-    keys = [(getattr(found, "__module__", ""), name) for name, found in vars(model).items()]
+    """The rules that a model has, in whatever module of its own, or takes from another one."""
+    modules = [module for name, module in sys.modules.items() if f"{name}.".startswith(f"{model.__name__}.")]
+    found = (found for module in modules for found in vars(module).items())
+    keys = dict.fromkeys((getattr(function, "__module__", ""), name) for name, function in found)
     return [RULES[key] for key in keys if key in RULES]
 
 

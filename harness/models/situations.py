@@ -95,6 +95,38 @@ SITUATIONS: dict[str, dict[str, list[Act]]] = {
             Act("signal", 0, (1, "KILL")),
         ],
         "thirty-two levels and no more": [Act("nest", 0, (1, 32)), Act("nest", 0, (1, 2))],
+        "an init is stopped from outside alone, and continued from inside": [
+            Act("clone", 0, (1, "pid")),
+            Act("fork", 1, 2),
+            Act("kill", 2, (1, "STOP")),
+            Act("kill", 0, (1, "STOP")),
+            Act("kill", 2, (1, "TERM")),
+            Act("kill", 2, (1, "CONT")),
+        ],
+        "what is sent to who is stopped comes when it goes on, and once": [
+            Act("fork", 0, 1),
+            Act("kill", 0, (1, "STOP")),
+            Act("kill", 0, (1, "USR1")),
+            Act("kill", 0, (1, "USR1")),
+            Act("kill", 0, (1, "STOP")),
+            Act("kill", 0, (1, "CONT")),
+        ],
+        "who is stopped ends by what waited for it": [
+            Act("fork", 0, 1),
+            Act("signal", 0, (1, "STOP")),
+            Act("signal", 0, (1, "TERM")),
+            Act("kill", 0, (1, "USR1")),
+            Act("signal", 0, (1, "CONT")),
+        ],
+        "who is stopped is killed and continued at once": [
+            Act("fork", 0, 1),
+            Act("fork", 1, 2),
+            Act("kill", 2, (0, "STOP")),
+            Act("kill", 2, (0, "CONT")),
+            Act("kill", 2, (1, "STOP")),
+            Act("kill", 0, (1, "KILL")),
+            Act("kill", 0, (2, "CONT")),
+        ],
     },
     "groups": {
         "groups are set once they are mapped, and no more denied": [

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from harness.models.acts import OK, Act, View, by_appearance, letter
+from harness.models.acts import OK, SHELLS, Act, Lines, View, by_each, letter, links
 from harness.models.idmaps import (
     OVERFLOW,
     Extent,
@@ -22,6 +22,7 @@ from harness.models.idmaps import (
     is_written,
     outward,
     to_first,
+    written,
 )
 from harness.models.rules import rule
 
@@ -366,18 +367,21 @@ def _with(state: State, number: int, actor: Actor) -> State:
 
 def view(state: State) -> View:
     """By each actor: every actor's ID, every file's owner, every map, all as they look from its namespace."""
-    seen: dict[str, object] = {}
-    for number, me in state.actors.items():
-        mine = letter(number)
-        seen[f"{mine}: capable"] = me.capabilities
-        for name, owner in state.files.items():
-            seen[f"{mine}: owner of {name}"] = shown(state, me.user, owner)
-        for other, actor in state.actors.items():
-            seen[f"{mine}: user ID of {letter(other)}"] = shown(state, me.user, actor.uid)
-            if actor.user != 0:
-                seen[f"{mine}: uid_map of {letter(other)}"] = map_read(state, me.user, actor.user)
-    found = {f"{letter(number)}: user namespace": one.user for number, one in state.actors.items()}
-    return {**seen, **by_appearance(found)}
+    return {
+        **by_each(state.actors, lambda number: _seen_by(state, state.actors[number])),
+        **links({"user": {number: actor.user for number, actor in state.actors.items()}}),
+    }
+
+
+def _seen_by(state: State, me: Actor) -> View:
+    seen: dict[str, object] = {"capable": me.capabilities}
+    for name, owner in state.files.items():
+        seen[f"owner of {name}"] = shown(state, me.user, owner)
+    for other, actor in state.actors.items():
+        seen[f"user ID of {letter(other)}"] = shown(state, me.user, actor.uid)
+        if actor.user != 0:
+            seen[f"uid_map of {letter(other)}"] = map_read(state, me.user, actor.user)
+    return seen
 
 
 @rule("parent", "reader")
@@ -402,26 +406,18 @@ def map_read(state: State, reader: int, target: int) -> list[list[int]]:
     return lines
 
 
-def tell(act: Act) -> str:
-    """The act as a line of the actor's shell; where no program does it, as the system call."""
-    argument = act.argument
-    if act.verb == "map":
-        other, lines = argument
-        text = "\\n".join(" ".join(map(str, line)) for line in lines)
-        return f"printf '{text}\\n' >/proc/${letter(other)}/uid_map"
-    if act.verb == "fork":
-        return f"sh    # its shell is {letter(argument)}"
-    if act.verb == "clone":
-        return f"clone(CLONE_NEWUSER)    # the child's shell is {letter(argument[0])}"
-    if act.verb == "setns":
-        return f"setns /proc/${letter(argument)}/ns/user"
-    if act.verb == "chown":
-        return f"chown {argument[1]} {argument[0]}"
-    return {
-        "unshare": "unshare(CLONE_NEWUSER)",
-        "descend": f"unshare(CLONE_NEWUSER), {argument} times, each time with the own ID as 0 in uid_map",
-        "setuid": f"setuid({argument})",
-        "create": f"touch {argument}",
-        "drop": "capset(no capabilities)",
-        "exit": "exit",
-    }[act.verb]
+LINES: Lines = {
+    **SHELLS,
+    "map": lambda it: f"printf '{written(it[1])}' >/proc/${letter(it[0])}/uid_map",
+    "clone": lambda it: f"clone(CLONE_NEWUSER)    # the child's shell is {letter(it[0])}",
+    "unshare": "unshare(CLONE_NEWUSER)",
+    "descend": lambda levels: (
+        f"unshare(CLONE_NEWUSER), {levels} times, each time with the own ID as 0 in uid_map"
+    ),
+    "setns": lambda other: f"setns /proc/${letter(other)}/ns/user",
+    "setuid": lambda number: f"setuid({number})",
+    "create": lambda name: f"touch {name}",
+    "chown": lambda it: f"chown {it[1]} {it[0]}",
+    "drop": "capset(no capabilities)",
+}
+"""Each act as a line of the actor's shell; where no program does it, as the system call."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from harness.models.acts import MOST, OK, Act, View, by_appearance, letter
+from harness.models.acts import MOST, OK, SHELLS, Act, Lines, View, by_each, letter, links
 from harness.models.rules import rule
 from harness.models.userns import FIRST, Tree, capable, grown
 
@@ -201,40 +201,29 @@ def _born(state: State, number: int, actor: Actor) -> State:
 
 def view(state: State) -> View:
     """What each living actor sees: both names, and which actors share its namespaces."""
-    seen: dict[str, object] = {}
-    for number, actor in state.actors.items():
-        names = state.spaces[actor.uts]
-        seen[f"{letter(number)}: hostname"] = names.hostname
-        seen[f"{letter(number)}: domain name"] = names.domainname
-    for kind in ("uts", "user"):
-        found = {
-            f"{letter(number)}: {kind} namespace": getattr(actor, kind)
-            for number, actor in state.actors.items()
-        }
-        seen.update(by_appearance(found))
-    return seen
-
-
-def tell(act: Act) -> str:
-    """The act as a line of the actor's shell."""
-    if act.verb in ("sethostname", "setdomainname"):
-        return f"{act.verb[3:]} '{act.argument}'"
-    if act.verb == "sysctl":
-        return f"echo '{act.argument}' >/proc/sys/kernel/hostname"
-    if act.verb == "fork":
-        return f"sh    # its shell is {letter(act.argument)}"
-    if act.verb == "clone":
-        child, kinds = act.argument
-        return f"unshare {_options(kinds)} sh    # in a child, whose shell is {letter(child)}"
-    if act.verb == "unshare":
-        return f"exec unshare {_options(act.argument)} sh"
-    if act.verb == "setns":
-        return f"exec nsenter --uts=/proc/${letter(act.argument)}/ns/uts sh"
     return {
-        "keep": "exec 9</proc/self/ns/uts",
-        "return": "exec nsenter --uts=/proc/self/fd/9 sh",
-        "exit": "exit",
-    }[act.verb]
+        **by_each(state.actors, lambda number: _names(state.spaces[state.actors[number].uts])),
+        **links({"uts": {number: actor.uts for number, actor in state.actors.items()}}),
+        **links({"user": {number: actor.user for number, actor in state.actors.items()}}),
+    }
+
+
+def _names(space: Names) -> View:
+    return {"hostname": space.hostname, "domain name": space.domainname}
+
+
+LINES: Lines = {
+    **SHELLS,
+    "sethostname": lambda name: f"hostname '{name}'",
+    "setdomainname": lambda name: f"domainname '{name}'",
+    "sysctl": lambda name: f"echo '{name}' >/proc/sys/kernel/hostname",
+    "clone": lambda it: f"unshare {_options(it[1])} sh    # in a child, whose shell is {letter(it[0])}",
+    "unshare": lambda kinds: f"exec unshare {_options(kinds)} sh",
+    "setns": lambda other: f"exec nsenter --uts=/proc/${letter(other)}/ns/uts sh",
+    "keep": "exec 9</proc/self/ns/uts",
+    "return": "exec nsenter --uts=/proc/self/fd/9 sh",
+}
+"""Each act as a line of the actor's shell."""
 
 
 def _options(kinds: str) -> str:
