@@ -16,7 +16,8 @@ from hypothesis.errors import NoSuchExample
 
 from harness.equivalence import incomparable
 from harness.equivalence.pair import ORDINARY, Pair, differences, script
-from harness.equivalence.search import COLUMNS, PER_EXAMPLE, Search
+from harness.equivalence.search import PER_EXAMPLE, Search
+from harness.equivalence.tally import COLUMNS, TOTAL
 from harness.equivalence.unshare import Both, wishes
 from harness.hosts.base import LabHost
 from harness.isolators import Isolator
@@ -35,9 +36,11 @@ def beside_go(host: LabHost, golang: Isolator) -> Iterator[Pair]:
         yield made
 
 
-def test_port_and_go_make_the_same_world(beside_go: Pair, golang: Isolator, notebook: Notebook) -> None:
+def test_port_and_go_make_the_same_world(
+    host: LabHost, beside_go: Pair, golang: Isolator, notebook: Notebook
+) -> None:
     """Whatever is described, the port and Go start it in the same world, or refuse it with the same error."""
-    compare(beside_go, golang, notebook, "")
+    compare(beside_go, golang, notebook, host.user)
 
 
 def test_port_and_go_do_so_for_an_ordinary_user(host: LabHost, golang: Isolator, notebook: Notebook) -> None:
@@ -47,7 +50,7 @@ def test_port_and_go_do_so_for_an_ordinary_user(host: LabHost, golang: Isolator,
             f"only root can become an ordinary user, {host.name} is for {host.user}: run pytest as root"
         )
     with Pair(host, {golang.name: golang, "port": Port()}, user=ORDINARY) as pair:
-        compare(pair, golang, notebook, " for an ordinary user")
+        compare(pair, golang, notebook, "an ordinary user")
 
 
 def compare(pair: Pair, golang: Isolator, notebook: Notebook, who: str) -> None:
@@ -57,9 +60,11 @@ def compare(pair: Pair, golang: Isolator, notebook: Notebook, who: str) -> None:
 
     found = search.find(PER_EXAMPLE * hypothesis.settings().max_examples)
 
-    heading = f"{search.tried} descriptions, {golang.version()} and the port{who}"
-    notebook.table(heading, COLUMNS, search.rows())
-    notebook.table("known differences: what is not compared", incomparable.COLUMNS, incomparable.INCOMPARABLE)
+    version, tally = golang.version(), search.tally
+    notebook.table("descriptions tried by Go and the port", TOTAL, [tally.total(who, version)])
+    notebook.table(f"fields and kinds of world: {version} and the port", COLUMNS, tally.rows(who, version))
+    known = [it.cells for it in incomparable.INCOMPARABLE]
+    notebook.table("known differences: what is not compared", incomparable.COLUMNS, known)
     if found:
         notebook.script(f"{golang.name}-difference.sh", script(found.trial, pair.scratch, names))
     assert not found, (

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from harness.equivalence.pair import Outcome
-from harness.equivalence.search import BATCH, Search, Trial
+from harness.equivalence.search import BATCH, Search
+from harness.equivalence.tally import Trial
 
 
 class MadeUp:

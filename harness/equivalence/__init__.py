@@ -1,4 +1,4 @@
 """The port held against Go: the same descriptions started by both, the worlds that come of it compared.
 
-``strategies`` draws descriptions, ``starter`` and ``world`` run on the host, ``pair`` reaches them from here.
+``strategies`` draws descriptions, ``serving`` starts them on the host, ``pair`` reaches it from here.
 """

@@ -41,7 +41,7 @@ class Pair(Directed):
         self._versions = [isolator.version() for isolator in isolators.values()]
         commands = {name: _command(host, isolator) for name, isolator in isolators.items()}
         packages = ("harness.equivalence", "harness.isolators.spawn")
-        program = runnable("harness.equivalence.starter", *packages)
+        program = runnable("harness.equivalence.serving", *packages)
         served = [f"{name}={command}" for name, command in commands.items()]
         # The isolators' environment, and what of it a program may read from outside, is this one.
         super().__init__(
@@ -49,7 +49,7 @@ class Pair(Directed):
             "equivalence-programs",
             program,
             behind=_ENVIRONMENT,
-            arguments=[self.scratch, str(user), *served],
+            arguments=[self.scratch, str(user), "new" if host.has_own_groups else "own", *served],
         )
         if not self.first:
             self.close()

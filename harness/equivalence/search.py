@@ -1,4 +1,4 @@
-"""Searches for a trial of which two isolators make different worlds, and counts what was tried."""
+"""Searches for a trial of which two isolators make different worlds."""
 
 from __future__ import annotations
 
@@ -6,26 +6,22 @@ import contextlib
 import hashlib
 import random
 import secrets
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import hypothesis
 import msgspec
 from hypothesis.errors import NoSuchExample
 
 from harness.equivalence.pair import Outcome, differences
-from harness.equivalence.strategies import FIELDS, trials
+from harness.equivalence.strategies import trials
+from harness.equivalence.tally import Tally, Trial
 
 PER_EXAMPLE = 50
 """Trials for each example that hypothesis' profile asks for: one takes some milliseconds."""
 
 ROUND, BATCH = 1000, 20
 """Trials that are drawn at once, and that are tried by one round trip."""
-
-COLUMNS = ("field", "tried", "started", "refused", "different")
-
-Trial = Mapping[str, Any]
 
 
 class Difference(NamedTuple):
@@ -37,7 +33,7 @@ class Difference(NamedTuple):
 
 
 class Search:
-    """Counts trials by their fields."""
+    """Tries each trial once and tallies what came of it."""
 
     def __init__(
         self,
@@ -52,7 +48,7 @@ class Search:
         """
         self._outcomes, self._names = outcomes, names
         self._trials = trials(scratch, own)
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self.tally = Tally()
         self._known: dict[bytes, list[str]] = {}
         """Where the outcomes of each trial so far differ."""
 
@@ -107,18 +103,7 @@ class Search:
         for (key, trial), seen in zip(new.items(), self._outcomes([*new.values()]), strict=True):
             one, other = (seen[name] for name in self._names)
             self._known[key] = differences(one, other)
-            self._count(trial, "started" if "world" in one else "refused", bool(self._known[key]))
-
-    def _count(self, trial: Trial, kind: str, different: bool) -> None:
-        for field in trial["fields"] or ["none"]:
-            self._counts[field, "tried"] += 1
-            self._counts[field, kind] += 1
-            self._counts[field, "different"] += different
-
-    def rows(self) -> Iterator[list[str | int]]:
-        """How often each field was part of a trial, and what came of these."""
-        for field in ("none", *FIELDS):
-            yield [field, *(self._counts[field, column] for column in COLUMNS[1:])]
+            self.tally.count(trial, started="world" in one, different=bool(self._known[key]))
 
 
 def _key(trial: Trial) -> bytes:

@@ -1,38 +1,21 @@
-"""Starts a description with one isolator after another and looks at what came of it. Runs on the host alone.
-
-Processes without threads, since they fork: one for each isolator. A line of JSON in is a list of trials, one
-out is what was seen.
-"""
+"""Starts descriptions with an isolator and looks at what came of them. Runs on the host alone."""
 
 from __future__ import annotations
 
-import codecs
 import fcntl
 import gc
 import importlib
 import json
 import os
 import pty
-import resource
-import select
 import shutil
-import signal
 import sys
-import time
-import traceback
 from types import CodeType
 from typing import Any
 
-from harness.equivalence import probe
+from harness.equivalence import awaited, probe
 from harness.equivalence.around import Around
 from harness.equivalence.world import Surroundings, world
-from harness.isolators.spawn.machine import libc
-
-LIMIT = 10.0
-"""Seconds for an isolator to say what became of the start, and for what it started to sleep or end."""
-
-PAUSE = 1e-4
-"""Seconds between two looks at whether a program sleeps: where there is one CPU, it runs meanwhile."""
 
 FILE, PIPE, TERMINAL, CGROUP, REPORT = 3, 4, 5, 6, 7
 """Descriptors that an isolator has besides the first three.
@@ -40,25 +23,6 @@ FILE, PIPE, TERMINAL, CGROUP, REPORT = 3, 4, 5, 6, 7
 Without a gap: what it opens itself comes behind them. The child moves a descriptor out of the way to the
 number after its highest one, where it could overwrite one that is inherited, or not, by what is open.
 """
-
-OPEN_FILES = 256
-"""The soft limit of open files."""
-
-_PR_SET_DUMPABLE = 4
-
-
-class Lost(Exception):  # noqa: N818 - no error of a program, but what the harness could not see
-    """Something did not happen in time."""
-
-
-def become(user: int) -> None:
-    """Be an ordinary user without any capability, to whom the own ``/proc/PID`` is open (prctl(2))."""
-    # The interpreter's modules may be out of this user's reach: load what is needed now.
-    codecs.lookup("ascii")
-    os.setgroups([])
-    os.setgid(user)
-    os.setuid(user)
-    libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
 
 
 def prepare(scratch: str) -> None:
@@ -83,8 +47,8 @@ def _write(path: str, content: bytes, mode: int) -> None:
 class Starter:
     """The files that isolators get, and what was seen of what they started."""
 
-    def __init__(self, name: str, command: str, scratch: str) -> None:
-        """Open the files once for all trials; ``command`` is the isolator's path."""
+    def __init__(self, name: str, command: str, scratch: str, group: str) -> None:
+        """Open the files once for all trials; ``command`` and ``group`` are paths."""
         self.command = shutil.which(command) or command
         os.chdir(scratch)
         self.silent = os.path.basename(command) != "isolate"
@@ -99,7 +63,7 @@ class Starter:
             2: self.errors,
             FILE: _high(os.open(f"{scratch}/plain", os.O_RDONLY)),
             PIPE: _high(os.pipe()[1]),
-            CGROUP: _high(_own_cgroup(scratch)),
+            CGROUP: _high(os.open(group, os.O_RDONLY | os.O_DIRECTORY)),
         }
         names = {_shown(self.files[PIPE]): "pipe", _shown(self.errors): "errors"}
         self.around = Surroundings(names)
@@ -164,17 +128,17 @@ class Starter:
         """What the isolator said, what the program's world is, and how both ended."""
         told: dict[str, Any] = {}
         try:
-            line = b"" if self.silent else _line(report)
+            line = b"" if self.silent else awaited.line(report)
             told = json.loads(line) if line else {}
-            pid = _probe_of(isolator) if self.silent else told.pop("Pid", 0)
-            if pid and _sleeps(pid):
+            pid = awaited.probe_of(isolator) if self.silent else told.pop("Pid", 0)
+            if pid and awaited.sleeps(pid):
                 told["world"] = world(pid, isolator, around)
             if pid:
-                _kill(pid)
-        except Lost as lost:
+                awaited.kill(pid)
+        except awaited.Lost as lost:
             told["lost"] = str(lost)
-            _end_group(isolator)
-        return {**told, "status": _status(isolator)}
+            awaited.end_group(isolator)
+        return {**told, "status": awaited.status(isolator)}
 
 
 def _python_program(command: str) -> CodeType | None:
@@ -203,166 +167,3 @@ def _high(file: int) -> int:
 def _shown(file: int) -> str:
     """What ``/proc/PID/fd`` shows of a file."""
     return os.readlink(f"/proc/self/fd/{file}")
-
-
-class Served:
-    """A starter in a process of its own, with the modules of its own isolator."""
-
-    def __init__(self, name: str, command: str, scratch: str) -> None:
-        """Fork it."""
-        asking, answering = os.pipe(), os.pipe()
-        if os.fork() == 0:
-            try:
-                os.close(asking[1])
-                os.close(answering[0])
-                with os.fdopen(asking[0], "rb") as lines, os.fdopen(answering[1], "wb") as answers:
-                    starter = Starter(name, command, scratch)
-                    for line in lines:
-                        answers.write(json.dumps(starter.trials(json.loads(line))).encode() + b"\n")
-                        answers.flush()
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(1)
-        os.close(asking[0])
-        os.close(answering[1])
-        self._asking, self._answers = os.fdopen(asking[1], "wb"), os.fdopen(answering[0], "rb")
-
-    def ask(self, line: bytes) -> None:
-        """Have it try some trials."""
-        self._asking.write(line)
-        self._asking.flush()
-
-    def answer(self) -> bytes:
-        """What came of them: a line of JSON.
-
-        Raises:
-            EOFError: the starter has ended.
-        """
-        line = self._answers.readline()
-        if not line:
-            raise EOFError("the starter has ended")
-        return line
-
-
-def _own_cgroup(scratch: str) -> int:
-    """This process's own cgroup v2 folder, where it belongs already; where there is none, just a folder."""
-    with open("/proc/self/cgroup", encoding="utf-8") as file:
-        paths = [line.rstrip("\n")[3:] for line in file if line.startswith("0::")]
-    with open("/proc/self/mountinfo", encoding="utf-8") as file:
-        mounts = [line.split() for line in file]
-    found = [f"{mount[4]}{paths[0]}" for mount in mounts if " - cgroup2 " in " ".join(mount) and paths]
-    for folder in [*found, scratch]:
-        try:
-            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
-            continue
-    raise FileNotFoundError(scratch)
-
-
-def _line(descriptor: int) -> bytes:
-    """What comes until the other end closes."""
-    told = b""
-    while True:
-        if not select.select([descriptor], [], [], LIMIT)[0]:
-            raise Lost("the isolator's report did not come")
-        part = os.read(descriptor, 65536)
-        told += part
-        if not part or part.endswith(b"\n"):
-            return told
-
-
-def _has_ended(pid: int) -> bool:
-    """Whether it is a zombie, or being reaped (proc_pid_stat(5))."""
-    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-        return file.read().rpartition(")")[2].split()[0] in "ZX"
-
-
-def _is_asleep(pid: int) -> bool:
-    """Whether it is in the call in which the probe sleeps (proc_pid_syscall(5))."""
-    with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
-        return file.read().startswith(f"{probe.SLEEPS} ")
-
-
-def _probe_of(isolator: int) -> int:
-    """The probe, once it sleeps: the isolator itself, or its child; 0 if the isolator ended instead."""
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
-        try:
-            if _has_ended(isolator):
-                return 0
-            with open(f"/proc/{isolator}/task/{isolator}/children", encoding="ascii") as file:
-                for pid in (isolator, *map(int, file.read().split())):
-                    if _is_asleep(pid):
-                        return pid
-        except (FileNotFoundError, PermissionError, ProcessLookupError):
-            # One that is ending may refuse the look before it is a zombie.
-            pass
-        time.sleep(PAUSE)
-    raise Lost("no program came to sleep")
-
-
-def _sleeps(pid: int) -> bool:
-    """Wait until the probe sleeps; false if it has ended.
-
-    The end of the isolator's pipe comes in the middle of execve(2), before the new credentials are in force.
-    """
-    end = time.monotonic() + LIMIT
-    while time.monotonic() < end:
-        try:
-            if _is_asleep(pid):
-                return True
-            if _has_ended(pid):
-                return False
-        except (FileNotFoundError, ProcessLookupError):
-            return False
-        except PermissionError:
-            # One that is ending may refuse the look before it is a zombie.
-            pass
-        time.sleep(PAUSE)
-    raise Lost("the started program did not come to sleep")
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-
-
-def _end_group(isolator: int) -> None:
-    """End an isolator that hangs, and its child, which may be stopped before its execve."""
-    with open(f"/proc/{isolator}/task/{isolator}/children", encoding="ascii") as file:
-        children = [int(child) for child in file.read().split()]
-    for pid in [*children, isolator]:
-        _kill(pid)
-
-
-def _status(pid: int) -> int:
-    """How an isolator ended, whose child has ended; negative: by which signal."""
-    status = os.waitpid(pid, 0)[1]
-    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else -os.WTERMSIG(status)
-
-
-def main() -> None:
-    """Run as a program: ``starter SCRATCH USER NAME=ISOLATOR...``; as user 0 it stays who it is."""
-    scratch, user, *isolators = sys.argv[1:]
-    # Below the hard limit, as usual: Go raises it for itself and has to give it back to what it starts.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    if int(user):
-        become(int(user))
-    prepare(scratch)
-    commands = dict(isolator.split("=", 1) for isolator in isolators)
-    starters = {name: Served(name, command, scratch) for name, command in commands.items()}
-    print(json.dumps({"machine": os.uname().machine}), flush=True)
-    for line in sys.stdin.buffer:
-        # All at once: each isolator's trials come one after another, but not after the other's.
-        for starter in starters.values():
-            starter.ask(line)
-        seen = [f'"{name}":'.encode() + starter.answer().rstrip() for name, starter in starters.items()]
-        sys.stdout.buffer.write(b"{%s}\n" % b",".join(seen))
-        sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -70,6 +70,7 @@ _groups = st.sampled_from([[1000], [0, _NOBODY], [], None]) | st.lists(_ids, min
 # The one user that every legal map has; groups that a map without GidMappingsEnableSetgroups denies.
 _mapped = st.sampled_from([None, {"Uid": 0, "Gid": 0}, {"Uid": 0, "Gid": 0, "Groups": [0]}, None])
 _odd_capabilities = st.sampled_from([[41], [63], [0, 41]])
+_OTHER = {"Uid": 1000, "Gid": 1000}
 _arguments = st.lists(st.sampled_from(["", "a b", "-x", "ü"]), max_size=3)
 _variables = st.sampled_from(["A=1", "A=2", "B=", "=C=1", "=C=2", "odd", "", "PWD=/x"])
 _environments, _odd_environments = st.lists(_variables, max_size=4), st.sampled_from([["N\0=1"], None])
@@ -123,34 +124,59 @@ class _Drawing:
         """The same of values."""
         return self.pick(_one_of(*legal), _one_of(*odd))
 
+    def entitle(self) -> None:
+        """What follows takes a capability: an ordinary user has it, mostly, in its own user namespace."""
+        if self.own and self.draw(st.integers(0, 7)) != 7:
+            self.attributes["Cloneflags"] = self.attributes.get("Cloneflags", 0) | NEWUSER
+            if self.draw(st.booleans()):
+                # By the same ID: what changes the identity to the own one is legal inside and outside.
+                same = {"ContainerID": self.own, "HostID": self.own, "Size": 1}
+                for name in ("UidMappings", "GidMappings"):
+                    self.attributes.setdefault(name, [same])
+
+    def identity(self) -> dict[str, Any]:
+        """Another identity that the user may have; an ordinary one, its own alone (setuid(2))."""
+        return {"Uid": self.own, "Gid": self.own, "NoSetGroups": True} if self.own else dict(_OTHER)
+
     def cloneflags(self) -> None:
+        self.entitle()
         drawn = self.pick(_flags, _odd_flags)
         self.attributes["Cloneflags"] = self.attributes.get("Cloneflags", 0) | drawn
 
     def unshareflags(self) -> None:
+        self.entitle()
         drawn = self.pick(_left, _odd_flags)
         self.attributes["Unshareflags"] = self.attributes.get("Unshareflags", 0) | drawn
 
     def maps(self) -> None:
         where = self.draw(_one_of("Cloneflags", "Unshareflags"))
         self.attributes[where] = self.attributes.get(where, 0) | NEWUSER
-        alike = self.draw(_alike)
+        # An ordinary user may map its own ID alone.
+        single = self.own and self.draw(st.integers(0, 3)) != 3
+        alike = _own if single else self.draw(_alike)
         for name in ("UidMappings", "GidMappings"):
             drawn = self.draw(_odd_maps) if alike is ... else alike
             self.attributes[name] = drawn and [self._of_own(mapping) for mapping in drawn]
-        self.attributes["GidMappingsEnableSetgroups"] = self.draw(st.booleans())
+        # Without a capability outside, a map of groups is taken only where setgroups(2) is denied.
+        allowing = st.integers(0, 7).map(lambda drawn: drawn == 7) if self.own else st.booleans()
+        self.attributes["GidMappingsEnableSetgroups"] = self.draw(allowing)
         if alike is _both and not self.attributes["GidMappingsEnableSetgroups"]:
             # Where one may map a single ID, the refusal of either map would hide what becomes of the other.
             self.attributes["GidMappings"] = [self._of_own(mapping) for mapping in _own]
         who = self.draw(_mapped)
         if who is not None:
-            self.attributes["Credential"] = dict(who)
+            self.attributes["Credential"] = {**who, **({"NoSetGroups": True} if self.own else {})}
 
     def _of_own(self, mapping: dict[str, int]) -> dict[str, int]:
         """The mapping with the user's ID in place of root's."""
         return {**mapping, "HostID": mapping["HostID"] or self.own}
 
     def credential(self) -> None:
+        if self.own and self.draw(st.integers(0, 3)) != 3:
+            if self.draw(st.booleans()):
+                self.entitle()
+            self.attributes["Credential"] = self.identity()
+            return
         made = {"Uid": self.pick(_ids, st.just(_NO_ID)), "Gid": self.pick(_ids, st.just(_NO_ID))}
         groups = self.draw(_groups)
         if groups is not None:
@@ -160,12 +186,14 @@ class _Drawing:
         self.attributes["Credential"] = made
 
     def ambientcaps(self) -> None:
+        self.entitle()
         self.attributes["AmbientCaps"] = self.pick(_capabilities, _odd_capabilities)
         if self.draw(st.integers(0, 3)) == 3:
             # They come through a change of identities only where the others are kept first.
-            self.attributes["Credential"] = {"Uid": 1000, "Gid": 1000}
+            self.attributes["Credential"] = self.identity()
 
     def chroot(self) -> None:
+        self.entitle()
         self.attributes["Chroot"] = self.either(["root"], [".", "/", "missing", "plain", "closed", "a\0b"])
         if self.attributes["Chroot"] == "root":
             self.command["Path"] = "/probe"
@@ -180,7 +208,7 @@ class _Drawing:
             kind = self.draw(_one_of("mnt", "user"))
             self.attributes[beside] = self.attributes.get(beside, 0) | KINDS[kind]
         if beside == "Credential":
-            self.attributes[beside] = {"Uid": 1000, "Gid": 1000}
+            self.attributes[beside] = self.identity()
 
     def dir(self) -> None:
         places = ["/", "root", f"{self.scratch}/root/inner", "closed", ""]
@@ -227,7 +255,7 @@ class _Drawing:
         self.attributes["Pdeathsig"] = self.either([9, 15, 1, 64], [65, -1])
         if self.draw(st.booleans()):
             # Other identities clear the signal (prctl(2)): what comes first shows.
-            self.attributes["Credential"] = {"Uid": 1000, "Gid": 1000}
+            self.attributes["Credential"] = self.identity()
 
     def cgroup(self) -> None:
         self.attributes.update(UseCgroupFD=True, CgroupFD=self.either([CGROUP], [FILE, _CLOSED, -1]))

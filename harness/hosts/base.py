@@ -124,6 +124,8 @@ class LabHost(testinfra.host.Host):
     scratch = ""
     session = SESSION
     """The mark (:data:`harness.environment.TAG`) by which what runs on the host is known as the lab's."""
+    has_own_groups = False
+    """Whether control groups that are made there are the host's, not the machine's."""
     terminal_is_elsewhere = False
     """Whether a shell's terminal is the host's own, and that of this machine only passes everything on."""
     closed = False

@@ -74,6 +74,7 @@ class Guest(LabHost):
     user = "root"
     scratch = SCRATCH
     python = "/usr/bin/python3"
+    has_own_groups = True
     terminal_is_elsewhere = True
 
     def __init__(self, place: GuestPlace, vm: Vm, notebook: Notebook, wait: float = DEFAULT_WAIT) -> None:
