@@ -61,8 +61,12 @@ def compare(pair: Pair, golang: Isolator, notebook: Notebook, who: str) -> None:
     found = search.find(PER_EXAMPLE * hypothesis.settings().max_examples)
 
     version, tally = golang.version(), search.tally
-    notebook.table("descriptions tried by Go and the port", TOTAL, [tally.total(who, version)])
-    notebook.table(f"fields and kinds of world: {version} and the port", COLUMNS, tally.rows(who, version))
+    notebook.table(
+        "descriptions by kinds of world, started/tried: Go and the port", TOTAL, [tally.total(who, version)]
+    )
+    notebook.table(
+        f"fields by kinds of world, started/tried: {version} and the port", COLUMNS, tally.rows(who, version)
+    )
     known = [it.cells for it in incomparable.INCOMPARABLE]
     notebook.table("known differences: what is not compared", incomparable.COLUMNS, known)
     if found:

@@ -62,12 +62,12 @@ def test_each_trial_has_one_kind_of_namespaces() -> None:
         tally.count(made, started=started, different=False)
 
     assert [cells(tally, "Dir")[world] for world in WORLDS] == [
-        "1 of 1",
-        "0 of 1",
-        "1 of 1",
-        "1 of 1",
-        "0 of 1",
-        "1 of 1",
+        "1/1",
+        "0/1",
+        "1/1",
+        "1/1",
+        "0/1",
+        "1/1",
     ]
 
 

@@ -68,13 +68,13 @@ class Tally:
             yield [user, field, *self._cells(field, version)]
 
     def _cells(self, field: str, version: str) -> list[str | int]:
-        """Three numbers; of each kind of world how many were started, and of how many; and the verdict."""
+        """Three numbers; of each kind of world how many were started, of how many; and the verdict."""
         reasons = incomparable.concerning(field, version)
         lacking = next((it for it in reasons if it.whole), None)
         if lacking:
             return [0, 0, 0, *[""] * len(WORLDS), f"not compared: {lacking.go}"]
         tried, started = self._of(field, "", "tried"), self._of(field, "", "started")
-        worlds = [f"{self._of(field, it, 'started')} of {self._of(field, it, 'tried')}" for it in WORLDS]
+        worlds = [f"{self._of(field, it, 'started')}/{self._of(field, it, 'tried')}" for it in WORLDS]
         verdict = self._verdict(field, [it.values for it in reasons])
         return [tried, started, tried - started, *worlds, verdict]
 
