@@ -75,11 +75,14 @@ def update(progress: cache.Progress, *, force: bool = False) -> None:
         UnmetNeedError: there are no lists and none can be had.
     """
     home, stamp = cache.folder("apt"), updated()
-    if stamp.exists() and not force and time.time() - stamp.stat().st_mtime < _MAX_AGE:
+    if not force and _are_new(stamp):
         return
     wanted = sources()
-    usable = stamp.exists() and stamp.read_text() == wanted
     with cache.locked("apt", progress):
+        if not force and _are_new(stamp):
+            # Another session was faster.
+            return
+        usable = stamp.exists() and stamp.read_text() == wanted
         progress("asking Debian's archive what kernels it has")
         with cache.writing(home):
             for part in ("state/lists/partial", "cache/archives/partial", "parts"):
@@ -92,6 +95,10 @@ def update(progress: cache.Progress, *, force: bool = False) -> None:
             raise UnmetNeedError(f"Debian's archive can't be read: {reason(done.stderr)}; check {_CHECK}")
         else:
             progress(f"going on with older lists: {reason(done.stderr)}")
+
+
+def _are_new(stamp: Path) -> bool:
+    return stamp.exists() and time.time() - stamp.stat().st_mtime < _MAX_AGE
 
 
 def updated() -> Path:

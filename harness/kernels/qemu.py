@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import select
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from harness.environment import DYING_WITH_US
 from harness.errors import UnmetNeedError
+from harness.hosts.base import readable
 from harness.kernels import cache
 from harness.programs import ask
 
@@ -90,8 +90,7 @@ def _firmware_speaks() -> bool:
         start_new_session=True,
     ) as probe:
         assert probe.stdout is not None
-        spoken, _, _ = select.select([probe.stdout], [], [], _PROBE_WAIT)
-        words = probe.stdout.read(1) if spoken else b""
+        words = probe.stdout.read(1) if readable(probe.stdout.fileno(), _PROBE_WAIT) else b""
         probe.kill()
     return bool(words)
 

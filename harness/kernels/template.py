@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.hosts.base import readable
 from harness.kernels import cache, initrd, qemu, ssh, userland
 from harness.kernels.monitor import MonitorError
 from harness.kernels.reset import RESET
@@ -179,7 +179,8 @@ def _get(
     kernel: Kernel, land: Userland, finish: Callable[[Vm], dict[str, str]], progress: cache.Progress
 ) -> Template:
     template = find(kernel, land)
-    if template.folder.exists():
+    # Where it goes at this very moment it is made anew.
+    with contextlib.suppress(FileNotFoundError):
         os.utime(template.folder)
         return template
     with cache.locked(f"template-{kernel.name}", progress):
@@ -245,8 +246,7 @@ def _await_ready(vm: Vm, console: socket.socket) -> None:
     deadline = time.monotonic() + BOOT_WAIT
     seen = b""
     while READY not in seen:
-        spoken, _, _ = select.select([console], [], [], max(0, deadline - time.monotonic()))
-        if not spoken:
+        if not readable(console.fileno(), max(0.0, deadline - time.monotonic())):
             raise vm.broken(f"did not boot within {BOOT_WAIT:g} s")
         said = console.recv(1 << 16)
         if not said:

@@ -19,6 +19,10 @@ READY = b"nslab: the guest is ready"
 """What a guest writes to its console when its sshd listens."""
 
 
+_END = 3.0
+"""Seconds for a QEMU whose sockets are closed to end: until then it gives the guest's memory back."""
+
+
 class GuestError(HostLostError):
     """A guest panicked, hung, went away or never booted; the message ends with its console's last lines."""
 
@@ -120,8 +124,7 @@ class Vm:
     def broken(self, what: str) -> GuestError:
         """An error that tells what is wrong, the console's last lines and where the whole log lies."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            # QEMU closes its sockets a moment before it ends.
-            self._process.wait(timeout=0.5)
+            self._process.wait(timeout=_END)
         what = self.lost or what
         said = logs.last_lines(self._said)
         self.told = True
