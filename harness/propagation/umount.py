@@ -109,7 +109,8 @@ def slide(state: State, also: Numbers, original: Numbers) -> State:
             mount = state.mounts[mount.parent]
         stays = (over for over in above if over.id not in going)
         slid += [over._replace(parent=mount.parent, point=mount.point) for over in stays]
-    return state.having(slid)
+    # It is attached anew, and so after what lies there already: of two covers the later one is seen.
+    return state.lacking({over.id for over in slid}).having(slid)
 
 
 def without(state: State, going: Numbers) -> State:

@@ -1,4 +1,4 @@
-"""The canonical form of mount tables: equal for those that mean the same, in whatever order they are told."""
+"""Two mounts at one place, as some kernels make them: which of them is seen, and how they are told apart."""
 
 from __future__ import annotations
 
@@ -39,3 +39,18 @@ def test_mounts_at_one_place_are_told_apart_by_all_that_lies_on_them(backwards: 
     text = render.of_text(told(last.state, backwards=backwards))
 
     assert render.named({0: text}) == render.of_state(last.state)
+
+
+SLIDES = "make-shared /; bind / /a/c; make-slave /; bind /a/c /; rbind / /; umount /a/c; umount-l /a/c"
+"""Has a cover slide down to where another lies; found on 6.12.118, which then shows what is told below."""
+
+
+def test_what_slides_down_lies_above_what_was_there() -> None:
+    """A cover that slides down is attached anew, and so is what is seen of two mounts at that place."""
+    *_, last = replay(parse(SLIDES), {TWO_COVERS, SHIFTS_COVER})
+
+    assert [str(line) for line in render.of_state(last.state)[0]] == [
+        "/ w master:1",
+        "  / w master:1",
+        "  /a/c w shared:1",
+    ]
