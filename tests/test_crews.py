@@ -56,7 +56,11 @@ def test_actor_that_ends_is_seen_no_more(stage: Stage) -> None:
 
 def test_actor_that_is_stopped_sees_nothing_until_it_is_continued(stage: Stage) -> None:
     """Who is stopped is told to be so and sees nothing, until it is continued."""
-    program = [(Act("fork", 0, 1), []), (Act("kill", 0, (1, "STOP")), []), (Act("kill", 0, (1, "CONT")), [])]
+    program: list[tuple[Act, list[int]]] = [
+        (Act("fork", 0, 1), []),
+        (Act("kill", 0, (1, "STOP")), []),
+        (Act("kill", 0, (1, "CONT")), []),
+    ]
     with Crew(stage, "pid") as crew:
         seen = crew.play([*program, (Act("kill", 1, (0, "STOP")), []), (Act("exit", 0), [])])
 
