@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 from broken_port import BrokenPort
 
-from harness.equivalence.pair import Pair
+from harness.equivalence.pair import ORDINARY, Pair
 from harness.equivalence.search import PER_EXAMPLE, Search
 from harness.hosts.stage import Stage
 from harness.isolators.port import Port
@@ -171,6 +171,22 @@ OF_IDENTITIES = {"setuid before setgid", "capset before setuid", "capabilities n
 """Faults that show where the identity changes to another: the stage of an ordinary user maps one ID."""
 
 
+OF_AN_ORDINARY_USER = (
+    "one Cloneflag lost",
+    "Unshareflags lost",
+    "UidMappings lost",
+    "GidMappingsEnableSetgroups lost",
+    "Credential lost",
+    "NoSetGroups lost",
+    "AmbientCaps lost",
+    "Chroot lost",
+    "CgroupFD lost",
+    "groups although they are denied",
+    "map errors swallowed",
+)
+"""Faults in what takes a capability, or a namespace in which the user has it."""
+
+
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     """One host for all: each fault has a folder and a starter of its own."""
@@ -178,10 +194,10 @@ def stage() -> Iterator[Stage]:
         yield made
 
 
-def searched(stage: Stage, broken: Port, times: int = 1) -> object:
+def searched(stage: Stage, broken: Port, times: int = 1, user: int = 0) -> object:
     """What the search finds between the port and another one, within so many times its default number."""
-    with Pair(stage, {"port": Port(), "broken": broken}) as pair:
-        search = Search(pair.outcomes, ("port", "broken"), pair.scratch)
+    with Pair(stage, {"port": Port(), "broken": broken}, user) as pair:
+        search = Search(pair.outcomes, ("port", "broken"), pair.scratch, user)
         return search.find(times * PER_EXAMPLE * hypothesis.settings().max_examples, shrink=False)
 
 
@@ -195,6 +211,16 @@ def test_each_fault_is_found(stage: Stage, name: str, request: pytest.FixtureReq
 
     # To an ordinary user most of what is drawn is refused, and then shows little.
     assert searched(stage, broken, times=1 if os.geteuid() == 0 else 4) is not None
+
+
+@pytest.mark.parametrize("name", OF_AN_ORDINARY_USER)
+@pytest.mark.usefixtures("as_root")
+def test_an_ordinary_users_search_finds_it_too(stage: Stage, name: str) -> None:
+    """Where an ordinary user starts them, within the same number of trials."""
+    broken = BrokenPort(*FAULTS[name])
+    broken.name = f"broken-{[*FAULTS].index(name)}"
+
+    assert searched(stage, broken, user=ORDINARY) is not None
 
 
 def test_nothing_is_found_where_nothing_is_broken(stage: Stage) -> None:

@@ -152,20 +152,22 @@ class _Drawing:
         where = self.draw(_one_of("Cloneflags", "Unshareflags"))
         self.attributes[where] = self.attributes.get(where, 0) | NEWUSER
         # An ordinary user may map its own ID alone.
-        single = self.own and self.draw(st.integers(0, 3)) != 3
+        single = self.own and self.draw(st.booleans())
         alike = _own if single else self.draw(_alike)
         for name in ("UidMappings", "GidMappings"):
             drawn = self.draw(_odd_maps) if alike is ... else alike
             self.attributes[name] = drawn and [self._of_own(mapping) for mapping in drawn]
         # Without a capability outside, a map of groups is taken only where setgroups(2) is denied.
-        allowing = st.integers(0, 7).map(lambda drawn: drawn == 7) if self.own else st.booleans()
+        allowing = _one_of(False, False, True) if self.own else st.booleans()
         self.attributes["GidMappingsEnableSetgroups"] = self.draw(allowing)
         if alike is _both and not self.attributes["GidMappingsEnableSetgroups"]:
             # Where one may map a single ID, the refusal of either map would hide what becomes of the other.
             self.attributes["GidMappings"] = [self._of_own(mapping) for mapping in _own]
         who = self.draw(_mapped)
         if who is not None:
-            self.attributes["Credential"] = {**who, **({"NoSetGroups": True} if self.own else {})}
+            # An ordinary user's map denies setgroups(2): Groups are refused then, and none are left alone.
+            left_alone = self.own and self.draw(st.booleans())
+            self.attributes["Credential"] = {**who, **({"NoSetGroups": True} if left_alone else {})}
 
     def _of_own(self, mapping: dict[str, int]) -> dict[str, int]:
         """The mapping with the user's ID in place of root's."""
