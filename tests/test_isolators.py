@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UnmetNeedError
+from harness.hosts.base import write_programs
 from harness.isolators import ISOLATORS, isolate
-from harness.isolators.port import Port, launcher
+from harness.isolators.port import COMPILED, SOURCE, Port, launcher
 from harness.isolators.unshare import Unshare
 from harness.namespaces import PROGRAMS, Kind
 
@@ -106,12 +107,37 @@ def test_unshare_of_another_kind_is_an_unmet_need(
 
 
 def test_port_is_carried_under_every_name() -> None:
-    """The port is installed as the four programs and as isolate, from one content."""
+    """The port is installed as the four programs and as isolate, of one content, and what that calls."""
     programs = Port().programs("/usr/bin/python3")
 
-    assert set(programs) == {*PROGRAMS, "isolate", isolate.SPAWN}
+    assert set(programs) == {*PROGRAMS, "isolate", SOURCE, COMPILED, isolate.SPAWN}
     assert len({programs[name] for name in (*PROGRAMS, "isolate")}) == 1
     assert programs["uts"].startswith(b"#!/usr/bin/python3 -IS\n")
+
+
+def test_port_runs_its_compiled_code(tmp_path: Path) -> None:
+    """Where this version of Python runs it, the port's source is not compiled once more."""
+    programs = Port().programs(sys.executable)
+    write_programs(tmp_path, {**programs, SOURCE: b"raise SystemExit(9)"})
+
+    assert subprocess.run([tmp_path / "isolate", "true"], timeout=30, check=False).returncode == 0
+
+    (tmp_path / COMPILED).unlink()
+    control = subprocess.run([tmp_path / "isolate", "true"], timeout=30, check=False)
+    assert control.returncode == 9, "control: else the source is what runs"
+
+
+def test_port_of_another_version_compiles_its_source_once(tmp_path: Path) -> None:
+    """Where another version of Python runs it, the port is its source at first, and then what came of it."""
+    write_programs(tmp_path, {**Port().programs(sys.executable), COMPILED: b"of another version"})
+    compiled = tmp_path / COMPILED
+
+    assert subprocess.run([tmp_path / "isolate", "true"], timeout=30, check=False).returncode == 0
+    once = compiled.stat()
+    assert once.st_size > len(b"of another version")
+
+    assert subprocess.run([tmp_path / "isolate", "true"], timeout=30, check=False).returncode == 0
+    assert compiled.stat() == once
 
 
 @pytest.mark.parametrize("directory", ["plain", "with space", "l" * 200, "dollar $HOME `x`"])

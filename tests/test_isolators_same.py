@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from harness.errors import UnmetNeedError
+from harness.hosts.base import write_programs
 from harness.isolators import ISOLATORS
 
 if TYPE_CHECKING:
@@ -55,10 +56,8 @@ def install_pair(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def install(programs: Mapping[str, bytes], place: Path) -> Path:
-    """Write the programs, executable."""
-    for name, content in programs.items():
-        (place / name).write_bytes(content)
-        (place / name).chmod(0o755)
+    """Write the programs where a test can start them."""
+    write_programs(place, programs)
     return place
 
 

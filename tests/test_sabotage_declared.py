@@ -8,6 +8,7 @@ from pathlib import Path
 from sabotage import declared, faults, table
 
 from harness import claims
+from harness.isolators.port import SOURCE
 
 DOCS = Path(__file__).parent.parent / "docs" / "sabotage.md"
 
@@ -35,7 +36,7 @@ def test_only_known_claims_are_declared() -> None:
 def test_faults_are_programs() -> None:
     """What a sabotage puts behind the port's functions is Python that compiles."""
     for sabotaged in faults.ISOLATORS.values():
-        ast.parse(sabotaged.programs("/usr/bin/python3")["isolate"])
+        ast.parse(sabotaged.programs("/usr/bin/python3")[SOURCE])
 
 
 def test_docs_show_what_is_declared() -> None:

@@ -152,8 +152,10 @@ def _python_program(command: str) -> CodeType | None:
         return None
     for name in [name for name in sys.modules if name.partition(".")[0] == "harness"]:
         del sys.modules[name]
-    sys.path.insert(0, f"{os.path.dirname(command)}/spawn.zip")
-    importlib.import_module("harness.isolators.spawn.command")
+    folder = os.path.dirname(command)
+    sys.path[:0] = [folder, f"{folder}/spawn.zip"]
+    for module in ("isolate", "harness.isolators.spawn.command"):
+        importlib.import_module(module)
     return compile(source, command, "exec")
 
 

@@ -241,6 +241,7 @@ def write_programs(directory: Path, files: Mapping[str, bytes]) -> None:
             if id(content) in first:
                 target.hardlink_to(first[id(content)])
                 continue
+            target.parent.mkdir(mode=0o755, exist_ok=True)
             target.write_bytes(content)
             target.chmod(0o755)
             first[id(content)] = target

@@ -9,14 +9,17 @@ The command is sh where none is given.
 
     isolate --description FILE [--report DESCRIPTOR]
 
-starts what the file describes, by the package ``spawn``, whose archive lies beside this program; a line of
-JSON on the descriptor tells what became of the start. This file is carried to hosts and runs on Python 3.8 or
-later. It follows Go's ``os/exec/lp_unix.go``, ``syscall/exec_linux.go`` and ``runtime/signal_unix.go``.
+starts what the file describes, by the package ``spawn``, whose archive lies beside this file; a line of JSON
+on the descriptor tells what became of the start.
+
+This file is carried to hosts, where a program of each name calls it, and runs on Python 3.8 or later. It
+follows Go's ``os/exec/lp_unix.go``, ``syscall/exec_linux.go`` and ``runtime/signal_unix.go``.
 """
 # Paths are bytes here, and pathlib would be a third of the start-up time.
 # ruff: noqa: PTH112, PTH123
 
-import ctypes
+# What ctypes is made of: its own Python layer would be a third of the start-up time.
+import _ctypes
 import os
 import sys
 import time
@@ -68,7 +71,43 @@ NEVER_BLOCKED = {1, 2, 3, 4, 5, 6, 7, 8, 11, 15, 16, 17, 23, 27, 31, 34}
 LETTERS = {'"': '"', "\\": "\\", "\a": "a", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t", "\v": "v"}
 """Characters that ``strconv.Quote`` writes as a backslash and a letter."""
 
-libc = ctypes.PyDLL(None, use_errno=True)
+
+class Integer(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    """An ``int``."""
+
+    _type_ = "i"
+
+
+class Long(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    """A ``long``."""
+
+    _type_ = "l"
+
+
+class Text(_ctypes._SimpleCData):  # type: ignore[type-arg]
+    """A ``char *``."""
+
+    _type_ = "z"
+
+
+class Function(_ctypes.CFuncPtr):
+    """A function of the C library that returns an ``int``; other threads wait while it runs."""
+
+    _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_PYTHONAPI | _ctypes.FUNCFLAG_USE_ERRNO
+    _restype_ = Integer
+
+
+class Library:
+    """The C library, as ``ctypes.PyDLL(None, use_errno=True)`` is."""
+
+    _handle = _ctypes.dlopen(None, 0)  # type: ignore[arg-type]  # the stubs know no None
+
+    def __getattr__(self, name: str) -> Function:
+        """The function of that name."""
+        return Function((name, self))  # type: ignore[arg-type]  # any object with a handle
+
+
+libc = Library()
 
 
 class UsageError(Exception):
@@ -213,7 +252,9 @@ def raw_environment() -> "list[bytes]":
             return file.readall().split(b"\0")
     except OSError:
         # A /proc of another PID namespace knows no self; what the C library has now is the next best.
-        pointers = ctypes.POINTER(ctypes.c_char_p).in_dll(libc, "environ")
+        import ctypes
+
+        pointers = ctypes.POINTER(ctypes.c_char_p).in_dll(ctypes.PyDLL(None), "environ")
         entries: list[bytes] = []
         while pointers and (entry := pointers[len(entries)]) is not None:
             entries.append(entry)
@@ -269,7 +310,7 @@ def start(flags: int, path: bytes, command: "list[bytes]", environment: "list[by
     pid = clone(number, flags)
     if pid == 0:
         become(arguments, unblocked, report)
-    failure = ctypes.get_errno() if pid < 0 else 0
+    failure = _ctypes.get_errno() if pid < 0 else 0
     signal.pthread_sigmask(signal.SIG_UNBLOCK, unblocked)
     os.close(report)
     reported = os.read(errors, 4)
@@ -288,7 +329,7 @@ def clone_number() -> int:
     Raises:
         UsageError: the machine is not in the table.
     """
-    machine = f"{os.uname().machine}/{ctypes.sizeof(ctypes.c_void_p) * 8}"
+    machine = f"{os.uname().machine}/{sys.maxsize.bit_length() + 1}"
     if machine not in SYS_CLONE:
         raise UsageError(f"unknown architecture {machine}; expected one of {', '.join(SYS_CLONE)}")
     return SYS_CLONE[machine]
@@ -300,7 +341,7 @@ def clone(number: int, flags: int) -> int:
     first_two = (flags_and_signal, stack)
     if os.uname().machine == "s390x":
         first_two = (stack, flags_and_signal)
-    return int(libc.syscall(*[ctypes.c_long(value) for value in (number, *first_two, 0, 0, 0)]))
+    return int(libc.syscall(*[Long(value) for value in (number, *first_two, 0, 0, 0)]))
 
 
 def become(arguments: "tuple[object, ...]", unblocked: "set[signal.Signals]", report: int) -> "NoReturn":
@@ -313,14 +354,14 @@ def become(arguments: "tuple[object, ...]", unblocked: "set[signal.Signals]", re
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, unblocked)
         libc.execve(*arguments)
-        os.write(report, ctypes.get_errno().to_bytes(4, sys.byteorder))
+        os.write(report, _ctypes.get_errno().to_bytes(4, sys.byteorder))
     finally:
         os._exit(253)
 
 
-def c_strings(strings: "list[bytes]") -> "ctypes.Array[ctypes.c_char_p]":
+def c_strings(strings: "list[bytes]") -> "_ctypes.Array[Text]":
     """The strings as execve(2) takes them: an array that ends with a null pointer."""
-    return (ctypes.c_char_p * (len(strings) + 1))(*strings)
+    return (Text * (len(strings) + 1))(*strings)
 
 
 def go_error(number: int) -> str:
@@ -351,7 +392,3 @@ def escape(character: str) -> str:
     if point < 0x20 or point == 0x7F:
         return f"\\x{point:02x}"
     return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
-
-
-if __name__ == "__main__":
-    main()

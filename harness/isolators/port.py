@@ -8,6 +8,7 @@ import io
 import marshal
 import platform
 import struct
+import sys
 import time
 import zipfile
 from importlib import resources
@@ -24,6 +25,20 @@ if TYPE_CHECKING:
 
 _SHEBANG_LIMIT = 127
 """Bytes of a first line that every kernel reads: ``BINPRM_BUF_SIZE`` was 128 until Linux 5.1, then 256."""
+
+SOURCE = "isolate.py"
+COMPILED = f"__pycache__/isolate.{sys.implementation.cache_tag}.pyc"
+"""The source, and its code where this version of Python looks for it; another one puts its own beside it."""
+
+_CALL = """\
+import sys
+sys.path.insert(0, __file__.rpartition("/")[0] or ".")
+from isolate import main
+main()
+"""
+
+_UNCHECKED = struct.pack("<IQ", 1, 0)
+"""What stands in compiled code after its magic number where no source is to be looked at (PEP 552)."""
 
 _ZIP_EPOCH = int(time.mktime((1980, 1, 1, 0, 0, 0, -1, -1, -1)))
 """The time that ``ZipInfo`` gives a file, in the local time in which zipimport reads it."""
@@ -45,10 +60,15 @@ class Port:
         return f"port on Python {platform.python_version()}"
 
     def programs(self, python: str, architecture: str = MACHINE) -> dict[str, bytes]:
-        """The source under each name, after a line that starts that interpreter; the library's archive."""
-        source = resources.files("harness.isolators").joinpath("isolate.py").read_bytes()
-        content = launcher(python).encode() + source
-        return {**dict.fromkeys(PROGRAM_NAMES, content), SPAWN: archive()}
+        """A program under each name that calls the source; the source; the library's archive."""
+        program = f"{launcher(python)}{_CALL}".encode()
+        source = resources.files("harness.isolators").joinpath(SOURCE).read_bytes()
+        return {
+            **dict.fromkeys(PROGRAM_NAMES, program),
+            SOURCE: source,
+            COMPILED: _compiled(source, SOURCE, _UNCHECKED),
+            SPAWN: archive(),
+        }
 
     def command(self, directory: str, namespaces: Iterable[Kind], argv: Sequence[str] = ()) -> list[str]:
         """The same command line as the Go program's."""
@@ -72,9 +92,15 @@ def archive() -> bytes:
 def _add(packed: zipfile.ZipFile, name: str, source: bytes) -> None:
     # The interpreter compares the time that a compiled file tells with its source's in the archive.
     packed.writestr(zipfile.ZipInfo(name), source)
-    compiled = marshal.dumps(compile(source, name, "exec", optimize=0))
-    head = importlib.util.MAGIC_NUMBER + bytes(4) + struct.pack("<II", _ZIP_EPOCH, len(source))
-    packed.writestr(zipfile.ZipInfo(f"{name}c"), head + compiled)
+    packed.writestr(
+        zipfile.ZipInfo(f"{name}c"), _compiled(source, name, struct.pack("<III", 0, _ZIP_EPOCH, len(source)))
+    )
+
+
+def _compiled(source: bytes, name: str, validity: bytes) -> bytes:
+    """The content of a compiled file, which tells in ``validity`` of which source it is."""
+    code = compile(source, name, "exec", optimize=0)
+    return importlib.util.MAGIC_NUMBER + validity + marshal.dumps(code)
 
 
 def launcher(python: str) -> str:

@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.isolators.base import MACHINE
-from harness.isolators.port import Port
+from harness.isolators.port import COMPILED, SOURCE, Port
 from harness.namespaces import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_START = b'\nif __name__ == "__main__":\n'
+_LIBRARY = """
+import ctypes
+libc = ctypes.PyDLL(None, use_errno=True)
+"""
+"""The C library for faults: with all that ctypes can say."""
 
 _OUTSIDE = {"uts": 8, "ipc": 9}
 """Kinds of the host's namespaces to the descriptors by which tools inside reach them."""
@@ -59,11 +63,10 @@ class Sabotaged(Port):
     def programs(self, python: str, architecture: str = MACHINE) -> dict[str, bytes]:
         """The port's programs with the fault in them, and the lying tools."""
         programs = super().programs(python, architecture)
-        functions, start, call = programs["isolate"].rpartition(_START)
-        fault = self.source + (_TOOLS if self.tools else "")
-        faulty = functions + fault.encode() + start + call
+        del programs[COMPILED]
+        fault = _LIBRARY + self.source + (_TOOLS if self.tools else "")
         scripts = {f"tool-{name}": (_TOOL + body).encode() for name, body in self.tools.items()}
-        return {**dict.fromkeys(programs, faulty), **scripts}
+        return {**programs, SOURCE: programs[SOURCE] + fault.encode(), **scripts}
 
     def command(self, directory: str, namespaces: Iterable[Kind], argv: Sequence[str] = ()) -> list[str]:
         """The port's command line for the namespaces that this one really makes."""
