@@ -7,6 +7,7 @@ namespace in which they were made, and to no others.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -23,9 +24,13 @@ LISTING = {"--queue": "--queues", "--shmem": "--shmems", "--semaphore": "--semap
 """What ipcmk(1) makes to what ipcs(1) lists."""
 
 
-def listed(side: LabHost | Shell, what: str) -> dict[str, list[str]]:
-    """What a side's ``ipcs`` lists, by key: keys are random, so equal keys are one object."""
-    lines = side.check_output(f"ipcs {LISTING[what]}").splitlines()
+def listed(side: LabHost | Shell, what: str, sizes: Iterable[int | None] = ()) -> dict[str, list[str]]:
+    """What a side's ``ipcs`` lists after objects of such sizes were made there.
+
+    It is listed by key: keys are random, so equal keys are one object.
+    """
+    commands = [*(f"ipcmk {what} {size or ''}" for size in sizes), f"ipcs {LISTING[what]}"]
+    lines = side.check_output("; ".join(commands)).splitlines()
     return {row[0]: row for row in map(str.split, lines) if row and row[0].startswith("0x")}
 
 
@@ -124,12 +129,13 @@ def test_each_side_sees_its_own_objects(host: LabHost, isolate: Isolate, what: s
 
     @given(sizes, sizes)
     def search(outer: list[int | None], inner: list[int | None]) -> None:
-        for side, other, chosen in ((host, inside, outer), (inside, host, inner)):
-            side.check_output("; ".join(f"ipcmk {what} {size or ''}" for size in chosen))
-            new = listed(side, what).keys() - own[side]
+        for side, chosen in ((host, outer), (inside, inner)):
+            new = listed(side, what, chosen).keys() - own[side]
             own[side] |= new
 
-            assert len(new) == len(chosen), "control: the side on which they were made lists them"
-            assert listed(other, what).keys() == own[other]
+            assert len(new) == len(chosen), (
+                "a side lists what was made there, and not what was made elsewhere"
+            )
+        assert listed(host, what).keys() == own[host]
 
     search()
