@@ -23,6 +23,13 @@ _PR_CAPBSET_DROP, _SIG_IGN = 24, 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+def ignore_nothing() -> None:
+    """Let go what this process was told to ignore, by nohup(1) or a shell's ``&``: a trial says what is."""
+    for number in signal.valid_signals() - {*_IGNORED_BY_PYTHON}:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 class Around:
     """What an isolator is in."""
 

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 
+from harness.equivalence.around import ignore_nothing
 from harness.equivalence.awaited import status
 from harness.equivalence.groups import Delegated, own
 from harness.equivalence.starter import Starter, prepare
@@ -82,6 +83,7 @@ class Served:
 
 def serve(scratch: str, group: str, isolators: Iterable[str]) -> None:
     """Start an isolator's trials for each line of the input."""
+    ignore_nothing()
     prepare(scratch)
     commands = dict(isolator.split("=", 1) for isolator in isolators)
     starters = {name: Served(name, command, scratch, group) for name, command in commands.items()}
