@@ -16,7 +16,7 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "go.md"
 
 def about_go(host: str, outcome: Outcome = "passed", *, test: str = "calls", seen: str = "equal") -> Record:
     """A record of an experiment about Go and the port, with a table of one row."""
-    table = Table(title="System calls", columns=["description", "verdict"], rows=[["a <root>", seen]])
+    table = Table(title="System calls", columns=["description", "verdict"], rows=[["a <root>", f"`{seen}`"]])
     return msgspec.structs.replace(
         record("The same calls.", outcome),
         test=f"experiments/test_go_{test}.py::test_calls[{host}-go-1.27]",
@@ -58,7 +58,8 @@ def test_rows_of_one_table_are_joined(tmp_path: Path) -> None:
     _, go = pages(run(about_go("old"), about_go("new", seen="different")), tmp_path)
 
     assert go.count("System calls") == 2, "the table's heading, and its name for screen readers"
-    assert in_order(go, "<td>old</td>", "a &lt;root&gt;", "equal", "<td>new</td>", "different")
+    seen = ("<code>equal</code>", "<td>new</td>", "<code>different</code>")
+    assert in_order(go, "<td>old</td>", "a &lt;root&gt;", *seen)
     assert "<root>" not in go
 
 

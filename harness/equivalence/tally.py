@@ -72,7 +72,7 @@ class Tally:
         reasons = incomparable.concerning(field, version)
         lacking = next((it for it in reasons if it.whole), None)
         if lacking:
-            return [0, 0, 0, *[""] * len(WORLDS), f"not compared: {lacking.go}"]
+            return [0, 0, 0, *["0/0"] * len(WORLDS), f"not compared: {lacking.go}"]
         tried, started = self._of(field, "", "tried"), self._of(field, "", "started")
         worlds = [f"{self._of(field, it, 'started')}/{self._of(field, it, 'tried')}" for it in WORLDS]
         verdict = self._verdict(field, [it.values for it in reasons])
