@@ -17,6 +17,22 @@ from harness.hosts.base import readable
 _GRACE = 5.0
 """Seconds that a program has to remove what it has made elsewhere before it is killed."""
 
+_LEADING = """\
+# Caught, not ignored: what is started has the usual way to end.
+trap : TERM
+trap 'kill -TERM 0; exit' USR1
+# What runs in the background has no input unless it is given one.
+exec 3<&0
+"$@" <&3 3<&- &
+wait $!
+status=$?
+# A signal ends the wait, and not what is waited for.
+while [ $status = 143 ] && kill -0 $! 2>/dev/null; do wait $!; status=$?; done
+exit $status
+"""
+_LEADER = ("setpriv", "--pdeathsig", "USR1", "--", "sh", "-c", _LEADING, "leader")
+"""The prefix of what is asked to end, with all that it started, when this process ends, in whatever way."""
+
 AT_ONCE = 30.0
 """Seconds for a program that only tells its version or writes a small file."""
 
@@ -33,7 +49,7 @@ def run_apart(
     """Run a command in a session of its own, what it shows going to ``output``; its exit status.
 
     Whatever interrupts the wait, a Ctrl-C too, the command and all that it started are ended: they would
-    go on writing to ``cwd``.
+    go on writing to ``cwd``. Where this process is killed they are asked to end.
 
     Raises:
         LabError: it did not end within ``seconds``.
@@ -43,7 +59,13 @@ def run_apart(
     try:
         with _ctrl_c_held_back():
             running = subprocess.Popen(
-                command, cwd=cwd, env=env, stdin=stdin, stdout=output, stderr=output, start_new_session=True
+                [*_LEADER, *command],
+                cwd=cwd,
+                env=env,
+                stdin=stdin,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         return running.wait(timeout=seconds)
     except BaseException as error:

@@ -162,7 +162,8 @@ def test_cache_that_cannot_be_made_is_an_unmet_need(machine: Machine, tmp_path: 
 def test_interrupted_build_is_not_believed(machine: Machine, tmp_path: Path) -> None:
     """After Ctrl-C in the middle of a build its processes and files are gone, and the next session builds."""
     os.mkfifo(tmp_path / "never")
-    machine.install(building=f'printf half >isolate; kill -INT $PPID; read line <"{tmp_path / "never"}"')
+    interrupt = f"kill -INT {os.getpid()}"
+    machine.install(building=f'printf half >isolate; {interrupt}; read line <"{tmp_path / "never"}"')
     with pytest.raises(KeyboardInterrupt):
         Golang().prepare()
     assert machine.kept() == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -38,7 +40,7 @@ def test_it_ends_with_all_that_it_started(
     """Where the wait for it is over it is ended, its children too, and also what ignores a polite signal."""
     monkeypatch.setattr(programs, "_GRACE", 0.2)
     with pytest.raises(KeyboardInterrupt):
-        run(f"{stubborn} (tail -f /dev/null & echo $! >child; kill -INT $PPID; wait); exit", tmp_path)
+        run(f"{stubborn} (tail -f /dev/null & echo $! >child; kill -INT {os.getpid()}; wait); exit", tmp_path)
 
     with contextlib.suppress(ProcessLookupError):
         child = os.pidfd_open(int((tmp_path / "child").read_text()))
@@ -54,18 +56,52 @@ def test_it_does_not_end(tmp_path: Path) -> None:
 
 def test_it_may_clean_up(tmp_path: Path) -> None:
     """Before it is killed it is asked to end, so that it can remove what it has made."""
-    script = "trap 'mv made removed; exit' TERM; : >made; kill -INT $PPID; while :; do sleep 0.05; done"
+    interrupt = f"kill -INT {os.getpid()}"
+    script = f"trap 'mv made removed; exit' TERM; : >made; {interrupt}; while :; do sleep 0.05; done"
     with pytest.raises(KeyboardInterrupt):
         run(script, tmp_path)
 
     assert [path.name for path in tmp_path.iterdir()] == ["removed"]
 
 
+DIES = """
+import pathlib, sys
+from harness.programs import run_apart
+folder = pathlib.Path(sys.argv[1])
+with open(folder / "log", "wb") as output:
+    run_apart(["sh", "-c", sys.argv[2]], 60, cwd=folder, output=output)
+"""
+
+
+def test_it_ends_when_who_waits_is_killed(tmp_path: Path) -> None:
+    """After a kill -9 of the process that waits for it, it is asked to end too, with all that it started."""
+    os.mkfifo(tmp_path / "begun")
+    script = "trap 'mv made removed; exit' TERM; : >made; tail -f /dev/null & echo $! >begun; wait"
+    with subprocess.Popen([sys.executable, "-c", DIES, str(tmp_path), script]) as waiting:
+        begun = os.open(tmp_path / "begun", os.O_RDWR)
+        assert readable(begun, LIMIT)
+        child = os.pidfd_open(int(os.read(begun, 20)))
+        waiting.kill()
+
+    assert readable(child, LIMIT)
+    for descriptor in (begun, child):
+        os.close(descriptor)
+
+
+def test_it_reads_what_it_is_given(tmp_path: Path) -> None:
+    """A file can be its input."""
+    (tmp_path / "given").write_text("read")
+    with (tmp_path / "given").open() as given, (tmp_path / "log").open("wb") as output:
+        programs.run_apart(["cat"], LIMIT, cwd=tmp_path, output=output, stdin=given.fileno())
+
+    assert (tmp_path / "log").read_text() == "read"
+
+
 def test_interrupted_wait(tmp_path: Path) -> None:
     """A Ctrl-C while it runs ends it and goes on as a Ctrl-C."""
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run("kill -INT $PPID; exec tail -f /dev/null", tmp_path)
+        run(f"kill -INT {os.getpid()}; exec tail -f /dev/null", tmp_path)
 
     assert time.monotonic() - began < LIMIT
 
