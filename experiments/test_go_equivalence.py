@@ -15,7 +15,8 @@ import pytest
 from hypothesis.errors import NoSuchExample
 
 from harness.equivalence import incomparable
-from harness.equivalence.pair import ORDINARY, Pair, differences, script
+from harness.equivalence.pair import ORDINARY, Pair, differences
+from harness.equivalence.script import script
 from harness.equivalence.search import PER_EXAMPLE, Search
 from harness.equivalence.tally import COLUMNS, TOTAL
 from harness.equivalence.unshare import Both, wishes
@@ -70,7 +71,8 @@ def compare(pair: Pair, golang: Isolator, notebook: Notebook, who: str) -> None:
     known = [it.cells for it in incomparable.INCOMPARABLE]
     notebook.table("known differences: what is not compared", incomparable.COLUMNS, known)
     if found:
-        notebook.script(f"{golang.name}-difference.sh", script(found.trial, pair.scratch, names))
+        repeat = script(found.trial, pair.scratch, names, found.lines, pair.user)
+        notebook.script(f"{golang.name}-difference.sh", repeat)
     assert not found, (
         f"this is the smallest description that shows it (port after the bar):\n{found.trial}\n"
         + "\n".join(found.lines)

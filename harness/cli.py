@@ -13,6 +13,7 @@ from harness import __version__, comparing, publish, runs
 from harness.environment import search_path
 from harness.errors import LabError, UnmetNeedError
 from harness.evidence import Run
+from harness.isolators import command as isolators
 from harness.kernels import command
 
 USAGE = 2
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(run=_report)
     comparing.add_parsers(commands)
     command.add_parser(commands)
+    isolators.add_parser(commands)
     schema = commands.add_parser("schema", help="print the JSON schema of run.json")
     schema.set_defaults(run=_schema)
     return parser

@@ -1,16 +1,15 @@
-"""Isolators on a host, given the same trials: where what came of it differs, and how to repeat it."""
+"""Isolators on a host, given the same trials: where what came of it differs."""
 
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from harness.directed import Directed
-from harness.equivalence import probe, starter
+from harness.equivalence import probe
 from harness.equivalence.versions import leave_out, sayable
 from harness.errors import LabError, tail
 from harness.hosts.base import LabHost
@@ -97,31 +96,3 @@ def differences(one: Any, other: Any, where: str = "") -> list[str]:
             for line in differences(one.get(name), other.get(name), f"{where}.{name}".lstrip("."))
         ]
     return [] if one == other else [f"{where}: {one!r} | {other!r}"]
-
-
-def script(trial: Mapping[str, Any], scratch: str, names: tuple[str, str]) -> str:
-    """A shell script that starts a trial's description with both isolators, for a person to repeat.
-
-    Its two arguments are the isolators' commands.
-    """
-    lacking = ",".join(f"-cap_{number}" for number in trial["without"])
-    prefix = f"setpriv --bounding-set {lacking} " if lacking else ""
-    if trial["terminal"]:
-        prefix = f"{prefix}setsid --ctty --wait "
-    return "\n".join(
-        [
-            "#!/bin/sh",
-            f"# usage: sh SCRIPT {' '.join(f'ISOLATE-OF-{name.upper()}' for name in names)}",
-            f"# ignored signals: {trial['ignored']}, blocked signals: {trial['blocked']}",
-            f"cd {shlex.quote(scratch)} || exit",
-            "cat >description.json <<'END'",
-            json.dumps(trial["description"], indent=2),
-            "END",
-            f"exec {starter.FILE}<plain {starter.PIPE}>/dev/null",
-            f"exec {starter.TERMINAL}</dev/tty {starter.CGROUP}<.",
-            'for isolate in "$1" "$2"; do',
-            f'    {prefix}"$isolate" --description description.json --report 2',
-            "done",
-            "",
-        ]
-    )
