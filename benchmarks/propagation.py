@@ -1,12 +1,24 @@
-"""What the search of mount propagation costs: verified steps for each second, against bare system calls."""
+"""What the search of mount propagation costs: python -m benchmarks.propagation [VERSION].
+
+Verified steps for each second against bare system calls, on a stage; and in a guest against the stage. Where
+other work shares the machine, look at the processor time.
+"""
 
 from __future__ import annotations
 
+import argparse
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from benchmarks.clock import seconds
+from harness.errors import UnmetNeedError
+from harness.hosts.base import LabHost
+from harness.hosts.guest import GuestPlace
 from harness.hosts.stage import Stage
+from harness.kernels.choice import choose
 from harness.notebook import Notebook
 from harness.propagation.programs import Step
 from harness.search.hold import Search, deviations
@@ -15,6 +27,9 @@ from harness.worker import Worker
 
 ROUNDS = 5
 PROGRAMS = 200
+
+_WAIT = 60.0
+"""Seconds for one answer of a guest's worker."""
 
 
 class Recording(Kernel):
@@ -53,3 +68,58 @@ def _searched_and_plain(worker: Worker, behind: set[str], seed: int) -> tuple[in
     held = Search(kernel, behind)
     whole = seconds(lambda: held.run(PROGRAMS, seed))
     return held.steps, whole, seconds(kernel.again)
+
+
+class Cost(NamedTuple):
+    """What one verified step costs, in seconds."""
+
+    wall: float
+    computed: float
+    """By a guest's QEMU; of a stage it is not told."""
+
+
+def in_guest(guests: GuestPlace) -> None:
+    """Verified steps for each second in a guest, beside a stage of this machine."""
+    with Stage(Notebook()) as stage:
+        here = _cost(stage)
+    with guests.open(Notebook(), _WAIT) as guest:
+        there = _cost(guest, guest.pid)
+    guests.close()
+    print(
+        f"{guests.name}: {1 / there.wall:.0f} verified steps/s, ratio to the stage "
+        f"{here.wall / there.wall:.2f} (goal: 0.2); QEMU computes {there.computed * 1000:.2f} ms a step"
+    )
+
+
+def _cost(host: LabHost, pid: int = 0) -> Cost:
+    """What a step of one search costs, without what the worker's start does."""
+    with worker(host) as running:
+        held = Search(Kernel(running), deviations(Kernel(running), lambda _: True))
+        before = processor_time_of(pid)
+        whole = seconds(lambda: held.run(PROGRAMS, 0))
+        return Cost(whole / held.steps, (processor_time_of(pid) - before) / held.steps)
+
+
+def processor_time_of(pid: int) -> float:
+    """Seconds that a process has computed (proc_pid_stat(5), utime and stime); of no process, none."""
+    if not pid:
+        return 0.0
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "version", nargs="?", default="7.3", help="of the guest's kernel (default: %(default)s)"
+    )
+    asked = parser.parse_args().version
+    try:
+        guests = GuestPlace(choose([asked], "", print)[0])
+    except UnmetNeedError as problem:
+        parser.error(str(problem))
+    guests.prepare(print)
+    search()
+    in_guest(guests)

@@ -256,11 +256,11 @@ def answers(steps: Iterable[tuple[str, State]]) -> list[Answer]:
     said: list[Answer] = []
     for errno, state in steps:
         gone = said[-1][1].keys() - state.namespaces.keys() if said else ()
-        said.append((errno, {**dict.fromkeys(gone, b""), **mountinfo(state)}))
+        said.append((errno, {**dict.fromkeys(gone, ""), **mountinfo(state)}))
     return said
 
 
-def mountinfo(state: State) -> dict[int, bytes]:
+def mountinfo(state: State) -> dict[int, str]:
     """The mount tables of a state, as the kernel would show them."""
     texts = {}
     for number, table in render.of_state(state).items():
@@ -274,5 +274,5 @@ def mountinfo(state: State) -> dict[int, bytes]:
             lines.append(
                 f"{line} {parent} 0:1 {mount.root} {mount.path} rw {tags}- tmpfs {mount.source} rw\n"
             )
-        texts[number] = "".join(lines).encode()
+        texts[number] = "".join(lines)
     return texts

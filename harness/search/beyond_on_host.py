@@ -21,7 +21,7 @@ from harness.search.calls import (
     remount,
     set_attributes,
 )
-from harness.search.on_host import Namespace, Program, Table, serve
+from harness.search.on_host import ME, Namespace, Program, Table, serve
 
 channel: Any
 """execnet's, where this runs on a host."""
@@ -41,7 +41,7 @@ class Beyond(Program):
         self.readers: dict[int, tuple[Namespace, Table]] = {}
         super().__init__(directories)
 
-    def step(self, kind: str, actor: int, target: str, source: str) -> tuple[str, dict[int, bytes]]:
+    def step(self, kind: str, actor: int, target: str, source: str) -> tuple[str, dict[int, str]]:
         """Do one operation; the name of its error, and the tables that it changed: empty ones are gone."""
         name, tables = super().step(kind, actor, target, source)
         for number, (_, reader) in self.readers.items():
@@ -111,7 +111,7 @@ class Beyond(Program):
         try:
             os.chroot(".")
             number = next(free for free in range(FIRST_READER, 99) if free not in self.readers)
-            self.readers[number] = (namespace, Table("thread-self"))
+            self.readers[number] = (namespace, Table(ME))
         finally:
             os.fchdir(namespace.root)
             os.chroot(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,10 +12,10 @@ from harness.propagation.operations import Operation
 from harness.propagation.programs import Step
 from harness.propagation.render import Raw
 from harness.propagation.state import DIRECTORIES
-from harness.search import beyond_on_host, calls, on_host
+from harness.search import beyond_on_host, births, calls, on_host
 from harness.worker import Worker
 
-Answer = tuple[str, Mapping[int, bytes]]
+Answer = tuple[str, Mapping[int, str]]
 """What a host says of a step: the error's name, and the mount tables that it changed."""
 
 MADE = sorted(DIRECTORIES - {"/"})
@@ -34,12 +35,12 @@ class Disagreement:
 
 def worker(host: LabHost) -> Worker:
     """A worker that runs programs on a host."""
-    return Worker(host, on_host, beside=[calls])
+    return Worker(host, on_host, beside=[calls, births])
 
 
 def wider_worker(host: LabHost) -> Worker:
     """A worker that also does operations beyond the model."""
-    return Worker(host, beyond_on_host, beside=[calls, on_host])
+    return Worker(host, beyond_on_host, beside=[calls, births, on_host])
 
 
 class Kernel:
@@ -56,12 +57,12 @@ class Kernel:
 
     def send(self, operations: Iterable[Operation]) -> None:
         """Have a program run; the answers are fetched by :meth:`receive`."""
-        self._worker.send((MADE, [*map(tuple, operations)]))
+        self._worker.send(json.dumps((MADE, [*operations])))
 
     def receive(self) -> list[Answer]:
         """The answers to the program that was sent."""
-        answers: list[Answer] = self._worker.receive()
-        return answers
+        answers: list[tuple[str, dict[str, str]]] = json.loads(self._worker.receive())
+        return [(errno, {int(number): text for number, text in texts.items()}) for errno, texts in answers]
 
 
 def disagreement(steps: Sequence[Step], answers: Sequence[Answer]) -> Disagreement | None:
@@ -96,11 +97,11 @@ class Tables:
         self._options = options
         self._raw: dict[int, list[Raw]] = {}
 
-    def change(self, texts: Mapping[int, bytes]) -> None:
+    def change(self, texts: Mapping[int, str]) -> None:
         """Take in the tables that a step changed; empty ones are gone."""
         for number, text in texts.items():
             if text:
-                self._raw[number] = render.of_text(text.decode(), options=self._options)
+                self._raw[number] = render.of_text(text, options=self._options)
             else:
                 self._raw.pop(number, None)
 

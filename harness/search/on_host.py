@@ -8,16 +8,20 @@ takes a child, which ends at once. Python 3.8 and its standard library suffice.
 from __future__ import annotations
 
 import errno
+import gc
+import json
 import os
+import threading
 from typing import Any
 
+from harness.search.births import NEWNS, PROC, born
 from harness.search.calls import LIBC, call, check, furnish, mount
 
 channel: Any
 """execnet's, where this runs on a host."""
 
 
-NEWNS, NEWUSER, FS = 0x00020000, 0x10000000, 0x00000200
+FS = 0x00000200
 BIND, MOVE, REC, DETACH = 4096, 8192, 16384, 2
 UNBINDABLE, PRIVATE, SLAVE, SHARED = 1 << 17, 1 << 18, 1 << 19, 1 << 20
 KINDS = {"shared": SHARED, "slave": SLAVE, "private": PRIVATE, "unbindable": UNBINDABLE}
@@ -26,9 +30,10 @@ MAKE.update({"make-r" + kind: flag | REC for kind, flag in KINDS.items()})
 MOUNTS = {"bind": BIND, "rbind": BIND | REC, "move": MOVE}
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
-PROC = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
-"""The host's /proc, which no namespace of a program shows."""
+ME = str(threading.get_native_id())
+"""This thread's folder below /proc, without the link that would have to be followed to it each time."""
 
+PAGE = 4 << 10
 FULL = 3 << 10
 """Bytes: the kernel gives whole lines, a page of them at most, and no line here has a quarter of a page."""
 
@@ -44,16 +49,16 @@ class Table:
         self.table = os.open(process + "/mountinfo", os.O_RDONLY, dir_fd=PROC)
         self.seen = b""
 
-    def news(self) -> bytes | None:
+    def news(self) -> str | None:
         """The mount table, or nothing where it is what it was when last asked for."""
-        text = more = os.pread(self.table, 1 << 16, 0)
+        text = more = os.pread(self.table, PAGE, 0)
         while len(more) > FULL:
-            more = os.pread(self.table, 1 << 16, len(text))
+            more = os.pread(self.table, PAGE, len(text))
             text += more
         if text == self.seen:
             return None
         self.seen = text
-        return text
+        return text.decode()
 
     def close(self) -> None:
         """Let go of it."""
@@ -99,7 +104,7 @@ def prepare(directories: list[str]) -> None:
     root = os.open("/", os.O_RDONLY)
     furnish(root, directories)
     os.close(root)
-    ORIGIN = Namespace("thread-self", None)
+    ORIGIN = Namespace(ME, None)
 
 
 class Program:
@@ -114,13 +119,13 @@ class Program:
         self.gone: list[int] = []
         ORIGIN.enter()
         check(LIBC.unshare(NEWNS))
-        self.hold(0, Namespace("thread-self", None))
+        self.hold(0, Namespace(ME, None))
 
     def hold(self, number: int, namespace: Namespace) -> None:
         """Keep a namespace in which this process is."""
         self.namespaces[number] = self.inside = namespace
 
-    def step(self, kind: str, actor: int, target: str, source: str) -> tuple[str, dict[int, bytes]]:
+    def step(self, kind: str, actor: int, target: str, source: str) -> tuple[str, dict[int, str]]:
         """Do one operation; the name of its error, and the tables that it changed: empty ones are gone."""
         self.gone.clear()
         try:
@@ -128,7 +133,7 @@ class Program:
             name = ""
         except OSError as error:
             name = errno.errorcode.get(error.errno or 0, str(error.errno))
-        tables = dict.fromkeys(self.gone, b"")
+        tables = dict.fromkeys(self.gone, "")
         for number, namespace in self.namespaces.items():
             text = namespace.news()
             if text is not None:
@@ -182,12 +187,17 @@ class Program:
         owner = None if kind == "unshare-first" else namespace.owner
         if owner is None and kind != "unshare-user":
             check(LIBC.unshare(NEWNS))
-            self.hold(number, Namespace("thread-self", None))
+            self.hold(number, Namespace(ME, None))
         else:
-            new = kind == "unshare-user"
-            self.namespaces[number] = made = descend(owner, new)
-            if new and made.owner is not None:
-                self.owners.append(made.owner)
+            self.namespaces[number] = self.descend(owner, new=kind == "unshare-user")
+
+    def descend(self, owner: int | None, *, new: bool) -> Namespace:
+        """A copy of the namespace, owned by a given user namespace or a new one below that."""
+        with born(owner, new) as process:
+            if new:
+                owner = os.open(process + "/ns/user", os.O_RDONLY, dir_fd=PROC)
+                self.owners.append(owner)
+            return Namespace(process, owner)
 
     def close(self) -> None:
         """Let every namespace die."""
@@ -198,64 +208,26 @@ class Program:
             os.close(owner)
 
 
-def descend(owner: int | None, new: bool) -> Namespace:
-    """A copy of the current mount namespace, owned by a given user namespace or a new one below that."""
-    heard, say = os.pipe()
-    wait, release = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(release)
-        try:
-            if owner is not None:
-                check(LIBC.setns(owner, NEWUSER))
-            check(LIBC.unshare(NEWNS | (NEWUSER if new else 0)))
-            if new:
-                be_root()
-            os.write(say, b"0")
-            os.read(wait, 1)
-        except OSError as error:
-            os.write(say, str(error.errno).encode())
-        finally:
-            os._exit(0)
-    os.close(say)
-    os.close(wait)
-    try:
-        number = int(os.read(heard, 16) or errno.ECHILD)
-        if number:
-            raise OSError(number, os.strerror(number))
-        process = str(child)
-        if new:
-            owner = os.open(process + "/ns/user", os.O_RDONLY, dir_fd=PROC)
-        return Namespace(process, owner)
-    finally:
-        os.close(release)
-        os.close(heard)
-        os.waitpid(child, 0)
-
-
-def be_root() -> None:
-    """Be root of one's new user namespace, as who one was: without it nobody could make one below it."""
-    for name, content in (("setgroups", "deny"), ("gid_map", "0 0 1"), ("uid_map", "0 0 1")):
-        with open(os.open("self/" + name, os.O_WRONLY, dir_fd=PROC), "w") as file:
-            file.write(content)
-
-
 def serve(requests: Any, program: type[Program] = Program) -> None:
     """Run the programs that come through execnet's channel, each as a whole.
 
-    The answer: for each step the name of its error and the tables that it changed.
+    The answer: for each step the name of its error and the tables that it changed. Both are JSON, for which
+    Python has a library in C: execnet takes values apart in Python.
     """
     prepared = False
-    for directories, steps in requests:
+    for request in requests:
+        directories, steps = json.loads(request)
         if not prepared:
             prepare(directories)
+            # What is there by now stays: it is neither searched for garbage nor copied for children by that.
+            gc.freeze()
             prepared = True
         running = program(directories)
         try:
             answers = [running.step(*step) for step in steps]
         finally:
             running.close()
-        requests.send(answers)
+        requests.send(json.dumps(answers))
 
 
 if __name__ == "__channelexec__":
