@@ -209,6 +209,11 @@ class Worker:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
 
+    @property
+    def status(self) -> int | None:
+        """Its exit status, negative where a signal ended it; None while it runs."""
+        return self._process.returncode
+
     def close(self) -> None:
         """End the worker; the interpreter ends itself when its input ends."""
         if self._errors.closed:

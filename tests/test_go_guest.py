@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from broken_port import BrokenPort
 from test_guests import SERIES, WAIT, place_of
 
 from harness.equivalence.pair import ORDINARY, Pair
@@ -30,7 +31,7 @@ def test_a_user_starts_in_another_control_group(guest: LabHost, user: int) -> No
     """Root and an ordinary user have one group to be in and one to start in; none of them is left behind."""
     groups = "find /sys/fs/cgroup -type d"
     before = guest.check_output(groups)
-    pair = Pair(guest, {"port": Port()}, user=user)
+    pair = Pair(guest, {"port": Port(), "same": BrokenPort("steps", "\n")}, user=user)
     usual = {"terminal": False, "without": [], "ignored": [], "blocked": []}
     asked: tuple[dict[str, object], ...] = ({}, {"UseCgroupFD": True, "CgroupFD": CGROUP})
     descriptions = [{"Path": f"{pair.scratch}/probe", "SysProcAttr": attributes} for attributes in asked]

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+from broken_port import BrokenPort
 
-from harness.equivalence.pair import Outcome
+from harness.equivalence.pair import Outcome, Pair
 from harness.equivalence.search import BATCH, Search
 from harness.equivalence.tally import Trial
+from harness.hosts.stage import Stage
+from harness.isolators.port import Port
+from harness.notebook import Notebook
 
 
 class MadeUp:
@@ -64,3 +68,13 @@ def test_a_difference_ends_the_search() -> None:
     assert found is not None
     assert found.trial in made_up.batches[-1]
     assert not any(made_up.odd(trial) for batch in made_up.batches[:-1] for trial in batch)
+
+
+def test_what_starts_them_ends_by_itself() -> None:
+    """Where nothing is left to try, the starters of both isolators end, and need not be killed."""
+    with Stage(Notebook()) as stage:
+        pair = Pair(stage, {"one": Port(), "other": BrokenPort("steps", "\n")})
+
+        pair.close()
+
+        assert pair.status == 0

@@ -76,8 +76,11 @@ class Served:
         return line
 
     def close(self) -> None:
-        """End it, which a line that is missing does."""
+        """Ask nothing more of it: it ends, once those that were forked after it have ended as well."""
         self._asking.close()
+
+    def wait(self) -> None:
+        """Wait for its end."""
         os.waitpid(self._pid, 0)
 
 
@@ -97,6 +100,8 @@ def serve(scratch: str, group: str, isolators: Iterable[str]) -> None:
         sys.stdout.buffer.flush()
     for starter in starters.values():
         starter.close()
+    for starter in starters.values():
+        starter.wait()
 
 
 def main() -> None:
