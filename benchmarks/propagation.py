@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -40,10 +40,10 @@ class Recording(Kernel):
         super().__init__(worker)
         self.ran: list[Sequence[Step]] = []
 
-    def run(self, steps: Sequence[Step]) -> list[Answer]:
+    def run(self, steps: Sequence[Step], meanwhile: Callable[[], None] = lambda: None) -> list[Answer]:
         """Run one program."""
         self.ran.append(steps)
-        return super().run(steps)
+        return super().run(steps, meanwhile)
 
     def again(self) -> None:
         """The same system calls and reads of mount tables once more, and nothing else: all in a row."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import NamedTuple
 
@@ -199,8 +199,9 @@ class Whole(Kernel):
         """Nothing runs on a host."""
         self._breaks = breaks
 
-    def run(self, steps: Sequence[Step]) -> list[Answer]:
+    def run(self, steps: Sequence[Step], meanwhile: Callable[[], None] = lambda: None) -> list[Answer]:
         """What the whole model says, as a host would say it."""
+        meanwhile()
         with self._breaks.mended():
             whole = replay([step.operation for step in steps])
             return answers((step.errno, step.state) for step in whole)

@@ -10,6 +10,7 @@ from harness.errors import LabError
 from harness.propagation import cells
 from harness.propagation.operations import Operation
 from harness.propagation.programs import OPENINGS, Step, parse, replay
+from harness.propagation.render import Tables
 from harness.propagation.state import (
     FREES_COVER,
     KEEPS_COVER,
@@ -20,7 +21,7 @@ from harness.propagation.state import (
     first,
 )
 from harness.search.draw import hunt, programs
-from harness.search.kernel import Disagreement, Kernel, disagreement
+from harness.search.kernel import Disagreement, Kernel, disagreement, expected
 
 WITNESSES: dict[str, list[Operation]] = {
     LOST_UNBINDABLE: parse("make-unbindable /; unshare"),
@@ -77,14 +78,22 @@ class Search:
 
     def check(self, steps: Sequence[Step]) -> Disagreement | None:
         """Run a program and say where the kernel has it otherwise."""
-        found = disagreement(steps, self._kernel.run(steps))
+        model: list[Tables] = []
+
+        def meanwhile() -> None:
+            model.extend(expected(steps))
+            self._count(steps)
+
+        return disagreement(steps, self._kernel.run(steps, meanwhile), model)
+
+    def _count(self, steps: Sequence[Step]) -> None:
+        """Note what a program reaches."""
         self.programs += 1
         self.steps += len(steps)
         before = first()
         for step in steps:
             self.cells.update(cells.reached(before, step.operation, step.errno, step.state))
             before = step.state
-        return found
 
     def shortest(self, steps: Sequence[Step]) -> Disagreement:
         """Leave out or make plainer every step with which the disagreement does without, until none is left.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.hosts.base import LabHost
@@ -50,9 +50,13 @@ class Kernel:
         """The worker is that of a host, or of a host and operations beyond the model."""
         self._worker = worker
 
-    def run(self, steps: Sequence[Step]) -> list[Answer]:
-        """Run one program: for each step what the kernel says, in one round trip."""
+    def run(self, steps: Sequence[Step], meanwhile: Callable[[], None] = lambda: None) -> list[Answer]:
+        """Run one program: for each step what the kernel says, in one round trip.
+
+        What is done ``meanwhile`` here costs no time of the host's.
+        """
         self.send(step.operation for step in steps)
+        meanwhile()
         return self.receive()
 
     def send(self, operations: Iterable[Operation]) -> None:
@@ -65,17 +69,34 @@ class Kernel:
         return [(errno, {int(number): text for number, text in texts.items()}) for errno, texts in answers]
 
 
-def disagreement(steps: Sequence[Step], answers: Sequence[Answer]) -> Disagreement | None:
-    """The first step that the kernel has otherwise than the model; none where they agree throughout."""
-    tables = Tables()
+def expected(steps: Iterable[Step]) -> list[render.Tables]:
+    """The model's tables after each step: the same object where nothing has changed."""
+    tables: list[render.Tables] = []
     state = None
-    for number, (step, (errno, texts)) in enumerate(zip(steps, answers, strict=True), 1):
+    for step in steps:
+        tables.append(tables[-1] if step.state is state else render.of_state(step.state))
+        state = step.state
+    return tables
+
+
+def disagreement(
+    steps: Sequence[Step], answers: Sequence[Answer], model: Sequence[render.Tables] = ()
+) -> Disagreement | None:
+    """The first step that the kernel has otherwise than the model; none where they agree throughout.
+
+    ``model`` is what the model expects, where that has been made already.
+    """
+    tables = Tables()
+    before = None
+    for number, (step, (errno, texts), after) in enumerate(
+        zip(steps, answers, model or expected(steps), strict=True), 1
+    ):
         tables.change(texts)
         # Where nothing changed on either side, they agree as they did before.
-        same = step.state is state and not texts
-        if errno != step.errno or not (same or tables.shown() == render.of_state(step.state)):
+        same = after is before and not texts
+        if errno != step.errno or not (same or tables.shown() == after):
             return Disagreement(steps[:number], errno, seen(steps[:number], answers))
-        state = step.state
+        before = after
     return None
 
 
