@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import pytest
 
 import harness.models
-from harness.models import idmaps, ipc, rules, uts
+from harness.models import idmaps, rules, uts
+from harness.models.ipc.state import Space
 
 _PACKAGE = "harness.models"
 
@@ -99,7 +100,7 @@ _BY_HAND: dict[str, list[tuple[str, str, Callable[..., Any]]]] = {
         ("after_set", "each name sets both", _both),
     ],
     "ipc": [
-        ("new_space", "a new namespace has a queue", lambda: ipc.Space(names=("one",))),
+        ("new_space", "a new namespace has a queue", lambda: Space(names=("one",))),
         ("number_of_new", "numbers are used again", lambda space, sort: len(space.objects)),
         ("forked", "attached memory is not inherited", lambda parent: replace(parent, attached=())),
         ("moved", "who moves is detached", lambda me, space: replace(me, ipc=space, attached=())),

@@ -1,0 +1,60 @@
+"""User namespaces, the processes in them and the files of these, as they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from harness.models.idmaps import (
+    OVERFLOW,
+    Extent,
+    from_first,
+    is_mapped,
+)
+
+DEEPEST = 33
+"""Namespaces below the initial one. The manual allows 32: 33-nested-user-namespaces is a known difference."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """A user namespace: its parent, the ID that made it, its map, how deep it is."""
+
+    parent: int | None
+    owner: int
+    map: tuple[Extent, ...] = ()
+    made_by_capable: bool = True
+    level: int = 0
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A living process: its namespace, its user ID, and whether it has capabilities."""
+
+    user: int
+    uid: int = 0
+    capabilities: bool = True
+
+
+@dataclass(frozen=True)
+class State:
+    """The living actors, all namespaces there ever were, the files' owners, and who is born next."""
+
+    actors: Mapping[int, Actor]
+    spaces: tuple[Space, ...]
+    files: Mapping[str, int] = field(default_factory=dict)
+    born: int = 1
+
+
+def shown(state: State, space: int, number: int) -> int | None:
+    """What is seen of an ID in a namespace."""
+    return (
+        from_first(state.spaces, space, number)
+        if is_mapped(state.spaces, space, number) == "mapped"
+        else OVERFLOW
+    )
+
+
+def having(state: State, number: int, actor: Actor) -> State:
+    """The state with an actor as it is now."""
+    return replace(state, actors={**state.actors, number: actor})
