@@ -128,6 +128,11 @@ class Project(NamedTuple):
         """Every run in the reports, oldest first."""
         return [json.loads(file.read_text()) for file in sorted(self.reports.glob("*/run.json"))]
 
+    def outcomes(self) -> dict[str, str]:
+        """The outcome of each experiment of the only run."""
+        (run,) = self.runs()
+        return {record["test"].partition("::")[2]: record["outcome"] for record in run["records"]}
+
     def give_away(self) -> None:
         """Let the ordinary user write into the project."""
         for path in [self.folder, *self.folder.rglob("*")]:

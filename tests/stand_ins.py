@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from checkouts import Checkout
+from remote import Remote, remote
 from sessions import Project
 
 from harness.hosts.stage import Stage
@@ -23,6 +24,13 @@ def stage() -> Iterator[Stage]:
     """A disposable host, here also the stand-in for a machine that can be spoiled."""
     with Stage(Notebook(), wait=10) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+    """A machine over ssh that nobody breaks for good."""
+    with remote(tmp_path_factory.mktemp("machine") / "it") as booted:
+        yield booted
 
 
 @pytest.fixture

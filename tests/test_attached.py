@@ -6,8 +6,8 @@ import subprocess
 
 import msgspec
 import pytest
+from made_runs import in_order, record, run
 from sessions import Project
-from test_report import in_order, record, run
 
 from harness import runs
 from harness.evidence import Cell, Script, Table

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from test_report import record, run
+from made_runs import record, run
 from test_report_hostile import HOSTILE, hostile_run
 
 from harness.evidence import KnownDifference, Outcome, Record, Run, Sighting

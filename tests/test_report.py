@@ -4,92 +4,12 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from made_runs import in_order, observation, record, run
 
-from harness.evidence import Claim, HostDescription, Observation, Outcome, Record, Run, Sabotage, Side
-from harness.report import RunHead, render_index, render_run, run_head
+from harness.evidence import Outcome, Run, Sabotage
+from harness.report import render_run
 
 VERDICTS: tuple[Outcome, ...] = ("failed", "error", "skipped", "passed")
-
-
-def claim(name: str, *, saw: str = "# hostname\ntest") -> Claim:
-    """A claim whose chapter is the first word of its id."""
-    return Claim(
-        id=name,
-        namespace=name.split("-")[0],
-        claim=f"Sentence {name}.",
-        done="Asks.",
-        saw=saw,
-        source="uts(7)",
-    )
-
-
-def record(
-    title: str = "It holds.", outcome: Outcome = "passed", *claims: str, isolator: str = "go"
-) -> Record:
-    """A record without evidence."""
-    return Record(
-        test=f"experiments/test_{title}",
-        title=title,
-        claims=list(claims),
-        host="stage",
-        isolator=isolator,
-        outcome=outcome,
-        message=f"Why {title}" if outcome != "passed" else "",
-        details=f"Trace of {title}" if outcome in ("failed", "error") else "",
-        started="2026-11-23T21:40:05.123Z",
-        seconds=0.25,
-    )
-
-
-def observation(side: Side, command: str, output: str, *, status: int = 0, stderr: str = "") -> Observation:
-    """One observation."""
-    return Observation(
-        side=side,
-        where=side,
-        command=command,
-        output=output,
-        stderr=stderr,
-        status=status,
-        at=0.5,
-        seconds=0.1,
-    )
-
-
-def run(
-    *records: Record, claims: tuple[str, ...] = ("uts-1",), finished: str | None = "2026-11-23T21:41:07Z"
-) -> Run:
-    """A run of these records."""
-    stage = HostDescription(
-        name="stage",
-        kind="stage",
-        kernel="6.1.0-test",
-        distribution="Test Linux 12",
-        architecture="x86_64",
-        user="0",
-        tools={"procps": "4.0.2"},
-    )
-    return Run(
-        schema=1,
-        id="2026-11-23T21-40-05-3fa9",
-        nslab="0.1.0",
-        command=["pytest", "experiments/", "-k", "a b"],
-        started="2026-11-23T21:40:05Z",
-        isolators={"go": "go1.27.3", "python": "3.11.2"},
-        claims=[claim(name) for name in claims],
-        records=list(records),
-        hosts={"stage": stage},
-        finished=finished,
-        exit_status=0,
-    )
-
-
-def in_order(page: str, *words: str) -> bool:
-    """Whether the page holds all the words, each behind the one before."""
-    for word in words:
-        _, found, page = page.partition(word)
-        if not found:
-            return False
-    return True
 
 
 def test_summary_names_host_tools_isolators_and_command() -> None:
@@ -287,34 +207,6 @@ def test_ten_thousand_records_are_one_bounded_page() -> None:
 
     assert page.count('<details class="record passed">') == 10_000
     assert len(page) < 10_000 * 1_000
-
-
-def test_index_leads_to_runs_newest_first() -> None:
-    """Each run has its link, verdicts and hosts; an incomplete one is marked."""
-    older = run_head(run(record("t", "failed")), "a/index.html")
-    newer = run_head(
-        msgspec.structs.replace(run(finished=None), id="newer", started="2026-12-01T00:00:00Z"),
-        "b/index.html",
-    )
-
-    page = render_index([older, newer])
-
-    assert in_order(page, "./b/index.html", "incomplete", "./a/index.html", "stage <small>6.1.0-test</small>")
-
-
-def test_index_lists_an_unreadable_run_with_its_problem() -> None:
-    """A damaged run is shown, explained and not linked."""
-    page = render_index(
-        [RunHead(id="broken", href="broken/index.html", problem="schema 9: use a newer nslab")]
-    )
-
-    assert in_order(page, "broken", "unreadable", "schema 9: use a newer nslab")
-    assert "broken/index.html" not in page
-
-
-def test_empty_index_tells_how_to_start() -> None:
-    """Before the first run the index says how to make one."""
-    assert "./lab pytest experiments/" in render_index([])
 
 
 def test_below_a_claim_stands_what_refutes_it() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from test_report import in_order, record, run
+from made_runs import in_order, record, run
 
 from harness.evidence import Branch, Forest, Tree
 from harness.notebook import Notebook

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-from test_report import in_order, record, run
+from made_runs import in_order, record, run
 
 from harness import publish, runs
 from harness.equivalence.incomparable import COLUMNS, INCOMPARABLE

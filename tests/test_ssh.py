@@ -6,13 +6,11 @@ import os
 import shlex
 import shutil
 import signal
-import socket
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from remote import NAME, ORDINARY, Remote, await_same, left_there, remote
+from remote import NAME, ORDINARY, Remote, await_same, left_there
 from sessions import LIMIT, PASSES, Ended, Project
 
 pytest_plugins = ["stand_ins"]
@@ -44,36 +42,6 @@ def test_holds(host, isolate):
     shell.run("cat")
 '''
 
-SWITCHED_OFF = '''
-import os, signal
-
-def test_first(host):
-    """The machine is there."""
-    assert host.check_output("echo here") == "here"
-
-def test_lost(host):
-    """The machine is switched off."""
-    os.kill(int(os.environ["MACHINE"]), signal.SIGKILL)
-    host.check_output("echo here")
-
-def test_after(host):
-    """The machine is needed again."""
-    host.check_output("echo here")
-
-def test_after_that(host):
-    """And once more."""
-    host.check_output("echo here")
-'''
-
-
-CHANGES = """
-def test_changes(host):
-    host._link.run("hostname changed; ipcmk -Q; mkdir /dev/shm/new; mount -t tmpfs new /dev/shm/new")
-
-def test_next(host):
-    assert host.check_output("true") == ""
-"""
-
 INVENTORY = """\
 [near]
 one ansible_host=127.0.0.1 ansible_port={port} ansible_user=root
@@ -83,19 +51,6 @@ two ansible_host=127.0.0.1 ansible_port={port} ansible_user={ordinary}
 ansible_ssh_private_key_file={folder}/user
 ansible_ssh_common_args='-o UserKnownHostsFile={folder}/known'
 """
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
-    """A machine that nobody breaks."""
-    with remote(tmp_path_factory.mktemp("machine") / "it") as booted:
-        yield booted
-
-
-def outcomes(project: Project) -> dict[str, str]:
-    """The outcome of each experiment of the only run."""
-    (run,) = project.runs()
-    return {record["test"].partition("::")[2]: record["outcome"] for record in run["records"]}
 
 
 @pytest.mark.parametrize("user", [NAME, ORDINARY])
@@ -108,7 +63,7 @@ def test_stage_on_a_machine(project: Project, machine: Remote, user: str) -> Non
     )
 
     assert ended.status == 0, ended.output
-    assert outcomes(project) == {
+    assert project.outcomes() == {
         f"test_sees[ssh://{user}-{isolator}]": "passed" for isolator in ("python", "unshare")
     }
     (run,) = project.runs()
@@ -138,7 +93,7 @@ def test_beside_the_stage_and_spread(project: Project, machine: Remote) -> None:
     )
 
     assert ended.status == 0, ended.output
-    assert sorted(outcomes(project)) == [
+    assert sorted(project.outcomes()) == [
         f"test_passes[{host}-python]" for host in (f"ssh://{NAME}", f"ssh://{ORDINARY}", "stage")
     ]
 
@@ -151,8 +106,8 @@ def test_configuration_that_can_be_read_once(project: Project, machine: Remote) 
     ended = project.run(prefix=["bash", "-c", script, str(machine.config)])
 
     assert ended.status == 0, ended.output
-    assert set(outcomes(project).values()) == {"passed"}
-    assert len(outcomes(project)) == 2
+    assert set(project.outcomes().values()) == {"passed"}
+    assert len(project.outcomes()) == 2
 
 
 PAIR = """
@@ -175,142 +130,10 @@ def test_neighbours_at_once(project: Project, machine: Remote) -> None:
     assert ended.status == 0, ended.output
     names = [f"ssh://{NAME}", f"ssh://{ORDINARY}", "stage"]
     pairs = [f"test_pair[{one}-{other}]" for one, other in pairwise(names)]
-    assert sorted(outcomes(project)) == sorted([*pairs, *(f"test_passes[{host}-python]" for host in names)])
+    assert sorted(project.outcomes()) == sorted([*pairs, *(f"test_passes[{host}-python]" for host in names)])
     (run,) = project.runs()
     assert {record["host"] for record in run["records"] if "pair" in record["test"]} == {*names[1:]}
     assert left_there(machine) == before
-
-
-def test_machine_that_is_lost(project: Project, tmp_path: Path, machine: Remote) -> None:
-    """A machine that goes away is an error of its own experiments; the others go on."""
-    project.experiment(SWITCHED_OFF)
-    with remote(tmp_path / "doomed") as doomed:
-        both = tmp_path / "both"
-        lines = doomed.config.read_text().replace(f"Host {NAME}", "Host doomed") + machine.config.read_text()
-        both.write_text(lines)
-        environment = project.environment(MACHINE=str(doomed.process.pid))
-        ended = project.run(
-            f"--hosts=ssh://doomed,ssh://{NAME}", f"--ssh-config={both}", "-rE", environment=environment
-        )
-
-    seen = outcomes(project)
-    assert {seen[f"test_{name}[ssh://{NAME}]"] for name in ("first", "after", "after_that")} == {"passed"}
-    assert [seen[f"test_{name}[ssh://doomed]"] for name in ("first", "lost", "after", "after_that")] == [
-        "passed",
-        "error",
-        "error",
-        "error",
-    ], ended.output
-    assert "ssh://doomed was lost: " in ended.output
-    assert "ssh://doomed can't be reached: " in ended.output
-
-
-def test_machine_without_python(project: Project, tmp_path: Path) -> None:
-    """Where there is no Python, what needs one is skipped with the remedy, and all else runs."""
-    project.experiment(PASSES)
-    with remote(tmp_path / "bare", lacks="python3 python") as bare:
-        ended = project.run(*bare.options, "--isolator=python,unshare", "-rs")
-
-    assert ended.status == 0, ended.output
-    assert f"ssh://{NAME} has no Python 3.8 or later: install python3 there" in ended.output
-    assert outcomes(project) == {
-        f"test_passes[ssh://{NAME}-python]": "skipped",
-        f"test_passes[ssh://{NAME}-unshare]": "passed",
-    }
-
-
-def test_machine_without_util_linux(project: Project, tmp_path: Path) -> None:
-    """Where the lab's own needs are not met, a line names them, and the machine's experiments are errors."""
-    project.experiment(PASSES)
-    with remote(tmp_path / "bare", lacks="nsenter") as bare:
-        ended = project.run(*bare.options)
-
-    assert ended.status == 1
-    assert f"nslab: ssh://{NAME} has no nsenter: install util-linux there, or leave it out" in ended.lines
-    assert outcomes(project) == {f"test_passes[ssh://{NAME}-python]": "error"}
-
-
-def test_machine_that_is_changed(project: Project, tmp_path: Path) -> None:
-    """An experiment that reaches through its stage to the machine is an error, and the last one there."""
-    project.experiment(CHANGES)
-    with remote(tmp_path / "harmed") as harmed:
-        ended = project.run(*harmed.options)
-
-    assert ended.status == 1
-    assert outcomes(project) == {f"test_{name}[ssh://{NAME}]": "error" for name in ("changes", "next")}
-    for change in ("the hostname was 'faraway' and is 'changed'", "message queue 0", "mount", "/dev/shm/new"):
-        assert change in ended.output
-    assert "no more experiments there" in ended.output
-
-
-def test_machine_that_cannot_be_reached(project: Project, machine: Remote) -> None:
-    """Nobody listens: errors with one clear line, beside another machine's results."""
-    project.experiment(PASSES)
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        address = f"ssh://127.0.0.1:{nobody.getsockname()[1]}"
-        ended = project.run(f"--hosts={address},ssh://{NAME}", f"--ssh-config={machine.config}")
-
-    assert ended.status == 1
-    assert f"nslab: {address} can't be reached: ssh: connect to host 127.0.0.1" in ended.output
-    assert outcomes(project) == {
-        f"test_passes[{address}-python]": "error",
-        f"test_passes[ssh://{NAME}-python]": "passed",
-    }
-
-
-def test_machine_that_takes_the_connection_and_says_nothing(project: Project, machine: Remote) -> None:
-    """The wait for a machine's first word is bounded, and the line says that nothing came."""
-    project.experiment(PASSES)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"ssh://127.0.0.1:{silent.getsockname()[1]}"
-        ended = project.run(f"--hosts={address},ssh://{NAME}", f"--ssh-config={machine.config}", "--wait=3")
-
-    assert ended.status == 1
-    assert f"nslab: {address} can't be reached: Connection timed out" in ended.output
-    assert outcomes(project) == {
-        f"test_passes[{address}-python]": "error",
-        f"test_passes[ssh://{NAME}-python]": "passed",
-    }
-
-
-HANGS = """
-def test_hangs(host):
-    \"\"\"A command there never ends.\"\"\"
-    host.run("echo begun; exec tail -f /dev/null")
-
-def test_next(host):
-    \"\"\"The machine answers again.\"\"\"
-    assert host.check_output("echo answer") == "answer"
-"""
-
-
-def test_command_that_does_not_end(project: Project, machine: Remote) -> None:
-    """The wait for a command there is bounded and names it; the next experiment has the machine again."""
-    project.experiment(HANGS)
-    ended = project.run(*machine.options, "--wait=3")
-
-    assert ended.status == 1
-    awaited = f"waited 3 s for the end of 'echo begun; exec tail -f /dev/null' on ssh://{NAME}"
-    assert f"WaitExpiredError: {awaited}; last seen: 'begun" in ended.output
-    assert outcomes(project) == {
-        f"test_hangs[ssh://{NAME}]": "error",
-        f"test_next[ssh://{NAME}]": "passed",
-    }
-
-
-def test_host_key_that_is_not_the_known_one(project: Project, machine: Remote, tmp_path: Path) -> None:
-    """A machine whose key is another than the known one is not trusted."""
-    project.experiment(PASSES)
-    other = (machine.folder / "user.pub").read_text()
-    (tmp_path / "known").write_text(f"[127.0.0.1]:{machine.port} {other}")
-    config = tmp_path / "config"
-    config.write_text(machine.config.read_text().replace(f"{machine.folder}/known", f"{tmp_path}/known"))
-    ended = project.run(f"--hosts=ssh://{NAME}", f"--ssh-config={config}")
-
-    assert ended.status == 1
-    assert "Host key verification failed" in ended.output
-    assert outcomes(project) == {f"test_passes[ssh://{NAME}-python]": "error"}
 
 
 def test_group_of_an_inventory(project: Project, machine: Remote, tmp_path: Path) -> None:

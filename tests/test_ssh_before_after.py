@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,13 +25,6 @@ ENDS_LATE = """#!/bin/sh
 sleep 1
 """
 """In place of nsenter(1): it ends after what it had started on the stage, and takes its time."""
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
-    """A machine that is put back each time."""
-    with remote(tmp_path_factory.mktemp("machine") / "it") as booted:
-        yield booted
 
 
 @pytest.mark.parametrize("stage", ["machine", "disposable"])

@@ -26,7 +26,8 @@ from harness.plugin.places import (
     pairs,
     places,
 )
-from harness.plugin.recorder import Recorder, RecordTaker, claims_of
+from harness.plugin.recorder import Recorder
+from harness.plugin.records import RecordTaker, claims_of
 
 pytest_plugins = [
     "harness.plugin.outcomes",

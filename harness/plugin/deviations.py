@@ -13,7 +13,7 @@ from harness.hosts.base import LabHost
 from harness.notebook import Notebook
 from harness.plugin.outcomes import broke
 from harness.plugin.places import places
-from harness.plugin.recorder import KNOWN, NOTEBOOK, claims_of, message_of
+from harness.plugin.records import KNOWN, NOTEBOOK, claims_of, message_of
 
 _DESCRIBED = pytest.StashKey[dict[str, HostDescription]]()
 

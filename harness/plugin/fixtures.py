@@ -17,7 +17,7 @@ from harness.isolate import Isolate
 from harness.isolators import Isolator
 from harness.notebook import Notebook
 from harness.plugin.places import places
-from harness.plugin.recorder import NOTEBOOK
+from harness.plugin.records import NOTEBOOK
 from harness.watch import Watch
 
 
