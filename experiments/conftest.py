@@ -1,15 +1,16 @@
-"""What only experiments need on a host: a listening daemon and a container."""
+"""What only experiments need on a host: a listening daemon, a container, a kernel that runs programs."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from harness.environment import TAG
 from harness.hosts.base import LabHost
+from harness.search.kernel import Kernel, worker
 
 # The parent reports the port when the socket listens and leaves; the child is the daemon.
 _DAEMON = """
@@ -79,3 +80,10 @@ def container(host: LabHost, need: Callable[[str, str], None]) -> int:
     started = host.run("unshare --mount --cgroup sh -c %s - %s %s", _RUN, bundle, name)
     assert started.rc == 0, f"runc does not run: {host.check_output('cat %s', bundle + '/log')}"
     return int(host.check_output("cat %s", f"{bundle}/pid"))
+
+
+@pytest.fixture
+def kernel(host: LabHost) -> Iterator[Kernel]:
+    """The host's kernel, as something that runs programs."""
+    with worker(host) as running:
+        yield Kernel(running)

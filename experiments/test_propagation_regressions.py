@@ -7,7 +7,7 @@ Each is the shortest program of which some kernel had something else than the do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -15,16 +15,9 @@ from harness.hosts.base import LabHost
 from harness.notebook import Notebook
 from harness.propagation.programs import replay
 from harness.search.hold import WITNESSES
-from harness.search.kernel import Kernel, disagreement, worker
+from harness.search.kernel import Kernel, disagreement
 from harness.search.script import script, told
 from harness.search.trees import parted
-
-
-@pytest.fixture
-def kernel(host: LabHost) -> Iterator[Kernel]:
-    """The host's kernel, as something that runs programs."""
-    with worker(host) as running:
-        yield Kernel(running)
 
 
 @pytest.mark.parametrize(

@@ -7,27 +7,19 @@ a less privileged user namespace; after each step its error and all mount tables
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 from hypothesis import settings
 
 from harness.hosts.base import LabHost
 from harness.notebook import Notebook
 from harness.search.hold import Search, deviations
-from harness.search.kernel import Kernel, worker
+from harness.search.kernel import Kernel
 from harness.search.script import script, told
 from harness.search.trees import parted
 
 PROGRAMS = 15
 """Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
-
-
-@pytest.fixture
-def kernel(host: LabHost) -> Iterator[Kernel]:
-    """The host's kernel, as something that runs programs."""
-    with worker(host) as running:
-        yield Kernel(running)
 
 
 def test_kernel_agrees_with_the_model(

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 TYPES = ("shared", "private", "slave", "uncloneable")
-FILE = "test_propagation_tables.py"
 CELL = "test_type_of_source_and_parent_decide_what_becomes_of_a_mount"
 CHILD = "test_each_mount_of_a_tree_is_bound_as_if_alone"
 CLONE = "test_clone_keeps_types_or_makes_slaves"
@@ -64,8 +63,9 @@ Made by `python tests/propagation_table.py > docs/propagation.md`; the tests com
 `harness/propagation/` is the reference model: what sharedsubtree.rst, propagate_umount.txt and
 mount_namespaces(7) promise, as pure functions.
 
-- `experiments/test_propagation_tables.py`: every cell of every table, and the situations below, with the
-  mount tables of both sides. LTP's fs_bind looks at directory listings in the same situations.
+- `experiments/test_propagation_tables.py`: every cell of every table, with the mount tables of both sides.
+- `experiments/test_propagation_situations.py`: the other situations below, in the same manner. LTP's fs_bind
+  looks at directory listings in them.
 - `experiments/test_propagation_search.py`: random programs in up to four namespaces, compared after every
   step. What differs is made as short as it can be, printed as a shell script that runs without nslab, and
   drawn in the report: the trees of mounts before and after, with their peer groups.
@@ -129,9 +129,14 @@ def rows() -> Iterator[tuple[str, str, str]]:
         yield name, situation, SITUATION
 
 
+def file_of(test: str) -> str:
+    """The file of experiments in which a test is."""
+    return f"test_propagation_{'situations' if test == SITUATION else 'tables'}.py"
+
+
 def table() -> str:
     """The page."""
-    lines = (f"| {name} | {what} | `{FILE}::{test}` |" for name, what, test in rows())
+    lines = (f"| {name} | {what} | `{file_of(test)}::{test}` |" for name, what, test in rows())
     return INTRODUCTION + "\n".join(lines) + "\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from propagation_table import FILE, SITUATION, rows, table
+from propagation_table import SITUATION, file_of, rows, table
 from sabotaged_models import SABOTAGES, Broken, Sabotage, Whole
 
 from harness.search.hold import Search
@@ -26,9 +26,9 @@ def test_broken_rule_is_found(sabotage: Sabotage) -> None:
 def test_page_says_what_is_tested_where() -> None:
     """docs/propagation.md is what the experiments make of it, and every experiment and situation is there."""
     root = Path(__file__).parent.parent
-    experiments = (root / "experiments" / FILE).read_text()
 
     assert (root / "docs" / "propagation.md").read_text() == table()
     for _, situation, test in rows():
+        experiments = (root / "experiments" / file_of(test)).read_text()
         assert f"def {test.partition('[')[0]}(" in experiments
         assert test != SITUATION or f'"{situation}": (' in experiments
