@@ -84,7 +84,9 @@ def turn() -> int:
         waiting = ["flock", "--exclusive", "--timeout", f"{_OTHERS_END:g}", str(folder)]
         taken = subprocess.run(waiting, pass_fds=[folder], check=False).returncode != 0
     except OSError as error:
-        raise UnmetNeedError(f"--stage=machine: cannot lock {guardian.LOCK}: {error.strerror}") from error
+        raise UnmetNeedError(
+            f"--stage=machine: cannot lock {guardian.LOCK}: {error}; it takes flock, of util-linux"
+        ) from error
     if taken:
         os.close(folder)
         raise UnmetNeedError(
