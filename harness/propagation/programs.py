@@ -19,6 +19,9 @@ MOST_MOUNTS = 48
 PATHS = ("/a", "/b", "/a/c", "/a/a", "/b/a", "/a/b", "/b/b", "/b/c", "/a/a/c")
 """Places, nested; some are there only where a file system or a directory is mounted above."""
 
+_STEPS = [(path, *path.rpartition("/")[::2]) for path in PATHS]
+"""Each of them with the place before it, which stands before it, and the last name."""
+
 MISSING = "/c"
 """A place that is nowhere."""
 
@@ -103,16 +106,15 @@ def meant(draw: Draw, number: int, state: State) -> Operation:
 
 def places(state: State, namespace: int) -> tuple[list[str], list[str]]:
     """The paths that lead somewhere in a namespace, and those of them that lead to a mount's root."""
-    paths, mounted = [], []
-    for path in PATHS:
-        try:
-            place = state.find(namespace, path)
-        except Refused:
-            continue
-        paths.append(path)
-        if place.is_root:
-            mounted.append(path)
-    return paths, mounted
+    found = {"": state.beginning(namespace)}
+    for path, parent, name in _STEPS:
+        if parent in found:
+            try:
+                found[path] = state.below(found[parent], name)
+            except Refused:
+                continue
+    del found[""]
+    return [*found], [path for path, place in found.items() if place.is_root]
 
 
 def one_of(number: int, paths: Sequence[str], preferred: Sequence[str] = ()) -> str:

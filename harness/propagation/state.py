@@ -142,14 +142,24 @@ class State:
         Each step but the very first crosses what is mounted there: a mount over the root directory is not
         seen by those whose root directory lies below it.
         """
-        mount = self.mounts[self.namespaces[namespace].root]
-        directory = mount.root
+        place = self.beginning(namespace)
         for name in filter(None, path.split("/")):
-            directory = f"{'' if directory == '/' else directory}/{name}"
-            if directory not in DIRECTORIES:
-                raise Refused("ENOENT")
-            while above := self.covering.get((mount.id, directory)):
-                mount, directory = above, above.root
+            place = self.below(place, name)
+        return place
+
+    def beginning(self, namespace: int) -> Place:
+        """Where paths of a namespace begin: the root of its first mount."""
+        mount = self.mounts[self.namespaces[namespace].root]
+        return Place(mount, mount.root)
+
+    def below(self, place: Place, name: str) -> Place:
+        """Where a name leads in the directory of a place: across all that is mounted there."""
+        mount, directory = place
+        directory = f"{'' if directory == '/' else directory}/{name}"
+        if directory not in DIRECTORIES:
+            raise Refused("ENOENT")
+        while above := self.covering.get((mount.id, directory)):
+            mount, directory = above, above.root
         return Place(mount, directory)
 
     def having(self, mounts: Iterable[Mount], made: int = 0) -> State:
