@@ -180,8 +180,7 @@ def test_name_beyond_the_limit_is_refused(
     taken, refused = inside.check_output("%s -ISc %s", host.python, attempt).splitlines()
     fact(f"uts.{call}.longest", LIMIT + (refused == "0 0") if taken == "0 0" else 0)
 
-    assert taken == "0 0"
-    assert refused == "-1 22"
+    assert (taken, refused) == ("0 0", "-1 22")
 
 
 @pytest.mark.claim(id="uts-7")
