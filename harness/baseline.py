@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness import __version__, publish, runs
+from harness import __version__, publish
 from harness.compare import experiment
 from harness.errors import UnmetNeedError
 from harness.evidence import SCHEMA, HostDescription, Record, Run
@@ -112,14 +112,17 @@ def _lines(record: Record) -> str:
     return f'{empty[:-1]},"facts":{{\n{facts}\n}}}}'
 
 
-def find(folder: Path, kernel: str) -> Run | None:
-    """The baseline of a kernel's release, if there is one.
+def kept(folder: Path, kernel: str) -> Path | None:
+    """The baseline of a kernel's release or, where there is none, of another build of the same version.
 
-    Raises:
-        UnreadableRunError: it is there and can't be read.
+    Of several, the one whose name is last; None where there is none.
     """
-    file = file_for(folder, kernel)
-    return runs.read(file) if file.exists() else None
+    exact = file_for(folder, kernel)
+    if exact.exists():
+        return exact
+    version = re.match(r"\d+\.\d+\.[1-9]\d*(?!\d)", kernel)
+    others = sorted(folder.glob(f"{version[0]}[!0-9]*.json")) if version else []
+    return others[-1] if others else None
 
 
 def counterpart(baseline: Run, host: HostDescription) -> HostDescription | None:

@@ -71,6 +71,18 @@ def test_session_against_what_is_kept_for_its_kernel(project: Project) -> None:
     assert "regressed: uts.x_longest: 64, now 65" in found.output
 
 
+def test_another_build_of_the_version_stands_in(tmp_path: Path) -> None:
+    """Where the release has no baseline, another build of the version may have one."""
+    for release in ("6.18.44-fc-v657", "6.18.44-fc-v600", "6.18.4-fc-v657", "6.18.445", "6.1.0-56-amd64"):
+        (tmp_path / f"{release}.json").touch()
+
+    assert baseline.kept(tmp_path, "6.18.44-fc-v600") == tmp_path / "6.18.44-fc-v600.json"
+    assert baseline.kept(tmp_path, "6.18.44-other") == tmp_path / "6.18.44-fc-v657.json"
+    assert baseline.kept(tmp_path, "6.18.44") == tmp_path / "6.18.44-fc-v657.json"
+    for without in ("6.18.45-fc-v657", "6.18-rc1", "6.1.0-57-amd64", "unknown"):
+        assert baseline.kept(tmp_path, without) is None
+
+
 @pytest.mark.parametrize("content", [None, "{}"])
 def test_baseline_that_is_none(project: Project, content: str | None) -> None:
     """What can't be compared with is refused in one line before anything runs."""

@@ -81,11 +81,12 @@ class Conclusion:
 
     def _host_against(self, host: HostDescription) -> Iterator[str]:
         if self._named == KERNEL:
-            before = baseline.find(self._folder, host.kernel)
-            name = str(baseline.file_for(self._folder, host.kernel))
+            file = baseline.kept(self._folder, host.kernel)
+            name = str(file or baseline.file_for(self._folder, host.kernel))
         else:
             name = str(self._named)
-            before = runs.read(runs.file_of(Path(name)))
+            file = runs.file_of(Path(name))
+        before = runs.read(file) if file else None
         other = baseline.counterpart(before, host) if before else None
         if before is None or other is None:
             missing = f"no baseline of {host.name}, kernel {host.kernel}, in {name}"
