@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -20,9 +20,9 @@ from harness.hosts.guest import GuestPlace
 from harness.hosts.stage import Stage
 from harness.kernels.choice import choose
 from harness.notebook import Notebook
-from harness.propagation.programs import Step
+from harness.propagation.operations import Operation
 from harness.search.hold import Search, deviations
-from harness.search.kernel import Answer, Kernel, worker
+from harness.search.kernel import Kernel, worker
 from harness.worker import Worker
 
 ROUNDS = 5
@@ -38,17 +38,17 @@ class Recording(Kernel):
     def __init__(self, worker: Worker) -> None:
         """Nothing ran yet."""
         super().__init__(worker)
-        self.ran: list[Sequence[Step]] = []
+        self.ran: list[list[Operation]] = []
 
-    def run(self, steps: Sequence[Step], meanwhile: Callable[[], None] = lambda: None) -> list[Answer]:
-        """Run one program."""
-        self.ran.append(steps)
-        return super().run(steps, meanwhile)
+    def send(self, operations: Iterable[Operation]) -> None:
+        """Have one program run."""
+        self.ran.append([*operations])
+        super().send(self.ran[-1])
 
     def again(self) -> None:
         """The same system calls and reads of mount tables once more, and nothing else: all in a row."""
-        for steps in self.ran:
-            self.send(step.operation for step in steps)
+        for operations in self.ran:
+            super().send(operations)
         for _ in self.ran:
             self.receive()
 

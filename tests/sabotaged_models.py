@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import inspect
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import NamedTuple
 
 from harness.propagation import attach, namespaces, render, types, umount
-from harness.propagation.programs import Step, replay
+from harness.propagation.operations import Operation
+from harness.propagation.programs import replay
 from harness.propagation.state import State
 from harness.search.kernel import Answer, Kernel
 
@@ -198,13 +199,17 @@ class Whole(Kernel):
     def __init__(self, breaks: Broken) -> None:
         """Nothing runs on a host."""
         self._breaks = breaks
+        self._said: list[list[Answer]] = []
 
-    def run(self, steps: Sequence[Step], meanwhile: Callable[[], None] = lambda: None) -> list[Answer]:
-        """What the whole model says, as a host would say it."""
-        meanwhile()
+    def send(self, operations: Iterable[Operation]) -> None:
+        """Have the whole model say what it does, as a host would say it."""
         with self._breaks.mended():
-            whole = replay([step.operation for step in steps])
-            return answers((step.errno, step.state) for step in whole)
+            whole = replay(operations)
+            self._said.append(answers((step.errno, step.state) for step in whole))
+
+    def receive(self) -> list[Answer]:
+        """What it says of the first program of which it has not been heard."""
+        return self._said.pop(0)
 
 
 class Broken:

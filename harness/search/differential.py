@@ -120,10 +120,9 @@ class Search:
         )
         program = hunt(
             programs,
-            lambda operations: self.check(operations) is not None,
+            lambda operations: lambda: self.check(operations) is not None,
             examples,
             seed,
-            b"harness.search.differential",
         )
         return self.shortest(program) if program else None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Set
 from random import Random
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from hypothesis import Phase, find, settings
 from hypothesis import strategies as st
@@ -20,6 +21,8 @@ BATCH = 1000
 """Programs of one search of hypothesis, which remembers every program of it."""
 
 Program = TypeVar("Program")
+Verdict = Callable[[], bool]
+"""Whether a program differs, once it has been tried."""
 
 
 def programs(known: Set[str] = frozenset()) -> st.SearchStrategy[list[Step]]:
@@ -45,15 +48,11 @@ def _draws(data: bytes, limits: Draw) -> Iterator[Draw]:
 
 
 def hunt(
-    strategy: st.SearchStrategy[Program],
-    differs: Callable[[Program], bool],
-    examples: int,
-    seed: int | None,
-    key: bytes,
+    strategy: st.SearchStrategy[Program], ask: Callable[[Program], Verdict], examples: int, seed: int | None
 ) -> Program | None:
     """A program that differs, of so many; none where none does. Without a seed the profile decides on chance.
 
-    ``key`` is the search's own in hypothesis' database, from which the programs come that differed before.
+    ``ask`` begins to try a program; its verdict is heard when the next one has begun.
 
     Raises:
         LabError: a worker broke; what it ran tells nothing.
@@ -63,40 +62,49 @@ def hunt(
     chance = seed is not None or not settings.default.derandomize
     for done in range(0, examples, BATCH):
         random = Random(seeds.getrandbits(64) if chance else done)  # noqa: S311
-        found = _batch(strategy, differs, min(BATCH, examples - done), random, key)
-        if found is not None:
-            return found
+        found = _Batch(ask).run(strategy, min(BATCH, examples - done), random)
+        if found:
+            return found[0]
     return None
 
 
-def _batch(
-    strategy: st.SearchStrategy[Program],
-    differs: Callable[[Program], bool],
-    examples: int,
-    random: Random,
-    key: bytes,
-) -> Program | None:
-    broken: list[LabError] = []
+class _Batch(Generic[Program]):
+    """One search of hypothesis, of which each program runs while the next one is drawn."""
 
-    def holds(program: Program) -> bool:
+    def __init__(self, ask: Callable[[Program], Verdict]) -> None:
+        self._ask = ask
+        self._waiting: tuple[Program, Verdict] | None = None
+        self._differing: list[Program] = []
+        self._broken: list[LabError] = []
+
+    def run(self, strategy: st.SearchStrategy[Program], examples: int, random: Random) -> list[Program]:
+        """The first program that differs, if there is one."""
+        # What hypothesis would try in thousands of runs to shorten it, leaving out steps does in a few.
+        options = settings(
+            max_examples=examples, derandomize=False, database=None, phases=[Phase.generate], deadline=None
+        )
+        with contextlib.suppress(NoSuchExample):
+            find(strategy, self._try, settings=options, random=random)
+        self._hear(self._waiting)
+        if self._broken:
+            raise self._broken[0]
+        return self._differing[:1]
+
+    def _try(self, program: Program) -> bool:
+        """Begin with a program and hear of the one before; hypothesis is never told that one differs."""
+        if not (self._broken or self._differing):
+            before, self._waiting = self._waiting, None
+            try:
+                self._waiting = program, self._ask(program)
+            except LabError as error:
+                self._broken.append(error)
+            self._hear(before)
+        return False
+
+    def _hear(self, waiting: tuple[Program, Verdict] | None) -> None:
         try:
-            return not broken and differs(program)
+            if waiting and not self._broken and waiting[1]():
+                self._differing.append(waiting[0])
         except LabError as error:
             # An error in a predicate would be shrunk, as if it were what is looked for.
-            broken.append(error)
-            return False
-
-    # What hypothesis would try in thousands of runs, leaving out steps does in a few.
-    phases = (Phase.reuse, Phase.generate)
-    usual = settings.default
-    database = usual.database if usual else None
-    options = settings(
-        max_examples=examples, derandomize=False, database=database, phases=phases, deadline=None
-    )
-    try:
-        found = find(strategy, holds, settings=options, random=random, database_key=key)
-    except NoSuchExample:
-        found = None
-    if broken:
-        raise broken[0]
-    return found
+            self._broken.append(error)

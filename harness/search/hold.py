@@ -10,7 +10,6 @@ from harness.errors import LabError
 from harness.propagation import cells
 from harness.propagation.operations import Operation
 from harness.propagation.programs import OPENINGS, Step, parse, replay
-from harness.propagation.render import Tables
 from harness.propagation.state import (
     FREES_COVER,
     KEEPS_COVER,
@@ -69,22 +68,26 @@ class Search:
                 return self.shortest(replay(opening, self._known))
         found = hunt(
             programs(self._known),
-            lambda steps: self.check(steps) is not None,
+            self._ask,
             examples,
             seed,
-            b"harness.search.hold",
         )
         return self.shortest(found) if found else None
 
     def check(self, steps: Sequence[Step]) -> Disagreement | None:
         """Run a program and say where the kernel has it otherwise."""
-        model: list[Tables] = []
+        return self._begin(steps)()
 
-        def meanwhile() -> None:
-            model.extend(expected(steps))
-            self._count(steps)
+    def _ask(self, steps: Sequence[Step]) -> Callable[[], bool]:
+        said = self._begin(steps)
+        return lambda: said() is not None
 
-        return disagreement(steps, self._kernel.run(steps, meanwhile), model)
+    def _begin(self, steps: Sequence[Step]) -> Callable[[], Disagreement | None]:
+        """Have a program run, and see to the model meanwhile; what tells then where the kernel differs."""
+        self._kernel.send(step.operation for step in steps)
+        model = expected(steps)
+        self._count(steps)
+        return lambda: disagreement(steps, self._kernel.receive(), model)
 
     def _count(self, steps: Sequence[Step]) -> None:
         """Note what a program reaches."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.hosts.base import LabHost
@@ -50,13 +50,9 @@ class Kernel:
         """The worker is that of a host, or of a host and operations beyond the model."""
         self._worker = worker
 
-    def run(self, steps: Sequence[Step], meanwhile: Callable[[], None] = lambda: None) -> list[Answer]:
-        """Run one program: for each step what the kernel says, in one round trip.
-
-        What is done ``meanwhile`` here costs no time of the host's.
-        """
+    def run(self, steps: Sequence[Step]) -> list[Answer]:
+        """Run one program: for each step what the kernel says, in one round trip."""
         self.send(step.operation for step in steps)
-        meanwhile()
         return self.receive()
 
     def send(self, operations: Iterable[Operation]) -> None:

@@ -1,0 +1,85 @@
+"""A search hears the verdict on a program when the next one has begun, and misses and mixes up none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import strategies as st
+
+from harness.errors import LabError
+from harness.search.draw import hunt
+
+NUMBERS = st.integers(0, 10**9)
+EXAMPLES = 60
+
+
+class Host:
+    """What tries numbers: those that differ are told by a function of how many were asked and the number."""
+
+    def __init__(self, differs: Callable[[int, int], bool]) -> None:
+        """Nothing was tried."""
+        self._differs = differs
+        self.asked: list[int] = []
+        self.heard: list[int] = []
+        self.ahead = 0
+
+    def ask(self, number: int) -> Callable[[], bool]:
+        """Begin to try a number."""
+        place = len(self.asked)
+        self.asked.append(number)
+
+        def verdict() -> bool:
+            self.heard.append(number)
+            self.ahead = max(self.ahead, len(self.asked) - place)
+            return self._differs(place, number)
+
+        return verdict
+
+
+def search(host: Host, examples: int = EXAMPLES) -> int | None:
+    """What is found by this seed."""
+    return hunt(NUMBERS, host.ask, examples, 1)
+
+
+def test_each_program_is_heard_of_while_the_next_one_runs() -> None:
+    """Where none differs, every program is tried and heard of, one behind the one before."""
+    host = Host(lambda place, number: False)
+
+    assert search(host) is None
+    assert host.asked == host.heard
+    assert (len(host.asked), host.ahead) == (EXAMPLES, 2)
+
+
+@pytest.mark.parametrize("place", [0, 7, EXAMPLES - 1])
+def test_program_that_differs_is_found(place: int) -> None:
+    """The first, any, and the last program are found to differ, and nothing is left unheard."""
+    every = Host(lambda place, number: False)
+    search(every)
+    host = Host(lambda _, number: number == every.asked[place])
+
+    assert search(host) == every.asked[place]
+    assert host.asked == host.heard
+
+
+def test_first_of_those_that_differ_is_found() -> None:
+    """What runs already when a program is found to differ is heard of too, and changes nothing."""
+    host = Host(lambda place, number: place >= 9)
+
+    assert search(host) == host.asked[9]
+    assert host.asked == host.heard
+    assert len(host.asked) == 11
+
+
+def test_worker_that_breaks_is_no_verdict() -> None:
+    """An error of the lab ends the search as such, and nothing is tried after it."""
+
+    def broken(place: int, number: int) -> bool:
+        if place == 3:
+            raise LabError("broken")
+        return False
+
+    host = Host(broken)
+    with pytest.raises(LabError, match="broken"):
+        search(host)
+    assert len(host.asked) == 5
