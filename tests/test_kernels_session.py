@@ -14,7 +14,7 @@ import pytest
 from harness.kernels import qemu, template, userland
 from harness.kernels.vm import GuestError
 from harness.plugin import workers
-from harness.plugin.places import scope
+from harness.plugin.places import left_over, scope
 
 
 def test_a_guest_is_reached_from_this_machine_only() -> None:
@@ -29,7 +29,7 @@ def test_a_guest_is_reached_from_this_machine_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("nodeid", "spare", "expected"),
+    ("nodeid", "divided", "expected"),
     [
         ("experiments/test_pid.py::test_a[6.1.192-go]", False, "6.1.192"),
         ("experiments/test_pid.py::test_a[6.1.192-go]", True, "6.1.192 experiments/test_pid.py"),
@@ -38,9 +38,19 @@ def test_a_guest_is_reached_from_this_machine_only() -> None:
         ("tests/test_b.py::test_a[6]", False, "tests/test_b.py::test_a[6]"),
     ],
 )
-def test_one_guests_experiments_stay_in_one_worker(nodeid: str, spare: bool, expected: str) -> None:
+def test_one_guests_experiments_stay_in_one_worker(nodeid: str, divided: bool, expected: str) -> None:
     """The name of the host in the test's id decides."""
-    assert scope(nodeid, ["6.1.192", "6.1.192+x", "stage"], spare=spare) == expected
+    names = ["6.1.192", "6.1.192+x", "stage"]
+
+    assert scope(nodeid, names, names if divided else []) == expected
+
+
+@pytest.mark.parametrize(
+    ("workers", "expected"), [(0, ""), (1, ""), (2, "c"), (3, ""), (4, "abc"), (9, "abc")]
+)
+def test_last_hosts_are_divided_where_some_workers_would_be_idle(workers: int, expected: str) -> None:
+    """Each worker has as many whole hosts as every other; what is left over is for all of them."""
+    assert left_over(["a", "b", "c"], workers) == [*expected]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -171,23 +172,28 @@ class Spreading:
         from xdist.scheduler import LoadScopeScheduling
 
         names, workers = list(places(config)), len(config.getoption("tx") or ())
-        spare = workers > len(names) and config.getoption("--stage") != "machine"
+        divided = [] if config.getoption("--stage") == "machine" else left_over(names, workers)
 
         class ByHost(LoadScopeScheduling):
-            """One worker for each host; for each host and file where there are workers to spare."""
+            """One worker for each host; for each file of the last ones, where they are fewer than workers."""
 
             def _split_scope(self, nodeid: str) -> str:
-                return scope(nodeid, names, spare=spare)
+                return scope(nodeid, names, divided)
 
         return ByHost(config, log)
 
 
-def scope(nodeid: str, names: list[str], *, spare: bool) -> str:
-    """The experiments that stay together: those of one host, or of one host and one file; others don't."""
+def left_over(names: list[str], workers: int) -> list[str]:
+    """The hosts that remain when each worker has had as many whole ones as every other."""
+    return names[len(names) - len(names) % max(workers, 1) :]
+
+
+def scope(nodeid: str, names: list[str], divided: Container[str]) -> str:
+    """The experiments that stay together: those of a host, or of a file of a divided one; others don't."""
     host = host_in(nodeid, names)
     if not host:
         return nodeid
-    return f"{host} {nodeid.partition('::')[0]}" if spare else host
+    return f"{host} {nodeid.partition('::')[0]}" if host in divided else host
 
 
 def host_in(nodeid: str, names: list[str]) -> str:
