@@ -15,6 +15,7 @@ from harness.hosts.base import LabHost
 from harness.notebook import Notebook
 from harness.search.hold import Search, deviations
 from harness.search.kernel import Kernel
+from harness.search.memory import Memory
 from harness.search.script import script, told
 from harness.search.trees import parted
 
@@ -27,16 +28,16 @@ def test_kernel_agrees_with_the_model(
 ) -> None:
     """After each step of any program, its error and every mount table are as the model has them."""
     behind = deviations(kernel, lambda name: known(rule=f"propagation.{name}", value=True))
-    search = Search(kernel, behind)
-
+    release = host.check_output("uname -r")
     assert settings.default is not None
+    search = Search(kernel, behind, Memory(settings.default.database, release))
+
     found = [found for found, _ in search.run_on(settings.default.max_examples * PROGRAMS)]
 
     reached = search.coverage()
     notebook.fact("propagation.programs", search.programs)
     title = f"{search.steps} steps of {search.programs} programs: the rules' cells that they reached"
     notebook.table(title, ("cell", "times"), reached)
-    release = host.check_output("uname -r")
     for number, disagreement in enumerate(found, 1):
         notebook.forest(parted(disagreement, release))
         notebook.script(f"propagation-{number}.sh", script(disagreement, release))

@@ -69,6 +69,7 @@ mount_namespaces(7) promise, as pure functions.
 - `experiments/test_propagation_search.py`: random programs in up to four namespaces, compared after every
   step. What differs is made as short as it can be, printed as a shell script that runs without nslab, and
   drawn in the report: the trees of mounts before and after, with their peer groups.
+  What was found on a kernel is kept in hypothesis' database and tried first the next time.
   `--hypothesis-profile=soak` lets it go on for 100,000 programs.
 - `experiments/test_propagation_regressions.py`: the shortest program of each difference that was found and is
   understood, by name.

@@ -21,6 +21,7 @@ from harness.propagation.state import (
 )
 from harness.search.draw import hunt, programs
 from harness.search.kernel import Disagreement, Kernel, disagreement, expected
+from harness.search.memory import Memory
 
 WITNESSES: dict[str, list[Operation]] = {
     LOST_UNBINDABLE: parse("make-unbindable /; unshare"),
@@ -51,9 +52,12 @@ class Found(NamedTuple):
 class Search:
     """A search on one kernel, and what it has reached so far."""
 
-    def __init__(self, kernel: Kernel, known: Set[str] = frozenset()) -> None:
-        """``known`` names the differences from the documents that the model is to have."""
-        self._kernel, self._known = kernel, known
+    def __init__(self, kernel: Kernel, known: Set[str] = frozenset(), memory: Memory | None = None) -> None:
+        """``known`` names the differences from the documents that the model is to have.
+
+        What ``memory`` has is tried first, and forgotten where the kernel and the model now agree.
+        """
+        self._kernel, self._known, self._memory = kernel, known, memory or Memory()
         self.cells: Counter[str] = Counter()
         self.programs = self.steps = 0
 
@@ -63,16 +67,15 @@ class Search:
         Raises:
             LabError: the worker broke; what it ran tells nothing.
         """
+        for program in self._memory:
+            if found := self.check(replay(program, self._known)):
+                return found
+            self._memory.forget(program)
         for opening in OPENINGS:
             if self.check(replay(opening, self._known)):
                 return self.shortest(replay(opening, self._known))
-        found = hunt(
-            programs(self._known),
-            self._ask,
-            examples,
-            seed,
-        )
-        return self.shortest(found) if found else None
+        drawn = hunt(programs(self._known), self._ask, examples, seed)
+        return self.shortest(drawn) if drawn else None
 
     def check(self, steps: Sequence[Step]) -> Disagreement | None:
         """Run a program and say where the kernel has it otherwise."""
@@ -129,6 +132,7 @@ class Search:
             LabError: the worker broke; what it ran tells nothing.
         """
         while disagreement := self.run(examples, seed):
+            self._memory.keep(step.operation for step in disagreement.steps)
             found = Found(disagreement, self._explanation(disagreement))
             yield found
             if not found.difference:
