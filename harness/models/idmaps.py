@@ -80,6 +80,12 @@ def is_mapped(spaces: Spaces, space: int, number: int) -> str:
     return "unmapped" if from_first(spaces, space, number) is None else "mapped"
 
 
+def shown(spaces: Spaces, space: int, number: int) -> int | None:
+    """What is seen of an ID in a namespace."""
+    mapped = is_mapped(spaces, space, number) == "mapped"
+    return from_first(spaces, space, number) if mapped else OVERFLOW
+
+
 @rule(True, False)
 def from_there(spaces: Spaces, member: int, target: int) -> bool:
     """A map is written from the namespace itself or from its parent, and never that of the first.

@@ -14,10 +14,11 @@ from harness.models.acts import OK, SHELLS, Act, Lines, View, by_each, letter, l
 from harness.models.groups.ids import change
 from harness.models.groups.maps import write
 from harness.models.groups.namespaces import after_entry, bear, may_join
-from harness.models.groups.state import Actor, Space, State, having, shown
+from harness.models.groups.state import Actor, Space, State, having
 from harness.models.idmaps import (
     Extent,
     outward,
+    shown,
     written,
 )
 
@@ -99,8 +100,8 @@ def _seen_by(state: State, me: Actor) -> View:
     seen: dict[str, object] = {"capable": me.capabilities}
     for number, actor in state.actors.items():
         other, space = letter(number), state.spaces[actor.user]
-        further = [shown(state, me.user, group) or 0 for group in actor.groups]
-        seen[f"group of {other}"] = shown(state, me.user, actor.gid)
+        further = [shown(state.spaces, me.user, group) or 0 for group in actor.groups]
+        seen[f"group of {other}"] = shown(state.spaces, me.user, actor.gid)
         seen[f"further groups of {other}"] = sorted(further)
         seen[f"groups of {other} are mapped"] = bool(space.map)
         seen[f"setgroups of {other}"] = "allow" if space.allowed else "deny"

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from harness.models.idmaps import (
-    OVERFLOW,
-    Extent,
-    from_first,
-    is_mapped,
-)
+from harness.models.idmaps import Extent
 
 
 @dataclass(frozen=True)
@@ -40,15 +35,6 @@ class State:
     actors: Mapping[int, Actor]
     spaces: tuple[Space, ...]
     born: int = 1
-
-
-def shown(state: State, space: int, number: int) -> int | None:
-    """What is seen of a group in a namespace."""
-    return (
-        from_first(state.spaces, space, number)
-        if is_mapped(state.spaces, space, number) == "mapped"
-        else OVERFLOW
-    )
 
 
 def having(state: State, number: int, actor: Actor) -> State:

@@ -14,13 +14,14 @@ from harness.models.idmaps import (
     Extent,
     from_first,
     outward,
+    shown,
     to_first,
     written,
 )
 from harness.models.user.ids import keeps_capabilities, may_become, may_give
 from harness.models.user.maps import map_read, write_map
 from harness.models.user.namespaces import after_make, bear, may_join
-from harness.models.user.state import DEEPEST, Actor, Space, State, having, shown
+from harness.models.user.state import DEEPEST, Actor, Space, State, having
 
 __all__ = ["LINES", "VERBS", "choices", "start", "step", "view"]
 
@@ -134,9 +135,9 @@ def view(state: State) -> View:
 def _seen_by(state: State, me: Actor) -> View:
     seen: dict[str, object] = {"capable": me.capabilities}
     for name, owner in state.files.items():
-        seen[f"owner of {name}"] = shown(state, me.user, owner)
+        seen[f"owner of {name}"] = shown(state.spaces, me.user, owner)
     for other, actor in state.actors.items():
-        seen[f"user ID of {letter(other)}"] = shown(state, me.user, actor.uid)
+        seen[f"user ID of {letter(other)}"] = shown(state.spaces, me.user, actor.uid)
         if actor.user != 0:
             seen[f"uid_map of {letter(other)}"] = map_read(state, me.user, actor.user)
     return seen

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from harness.models.idmaps import (
-    OVERFLOW,
-    Extent,
-    from_first,
-    is_mapped,
-)
+from harness.models.idmaps import Extent
 
 DEEPEST = 33
 """Namespaces below the initial one. The manual allows 32: 33-nested-user-namespaces is a known difference."""
@@ -44,15 +39,6 @@ class State:
     spaces: tuple[Space, ...]
     files: Mapping[str, int] = field(default_factory=dict)
     born: int = 1
-
-
-def shown(state: State, space: int, number: int) -> int | None:
-    """What is seen of an ID in a namespace."""
-    return (
-        from_first(state.spaces, space, number)
-        if is_mapped(state.spaces, space, number) == "mapped"
-        else OVERFLOW
-    )
 
 
 def having(state: State, number: int, actor: Actor) -> State:
