@@ -35,7 +35,8 @@ class Pair(Directed):
         Raises:
             LabError: it does not start, or the host's architecture has no probe.
         """
-        self.scratch, self.wait = f"{host.scratch}/equivalence", host.wait
+        # A folder for each user: what one has made there, another one may not write.
+        self.scratch, self.wait = f"{host.scratch}/equivalence-{user}", host.wait
         self.user = user
         self._versions = [isolator.version() for isolator in isolators.values()]
         commands = {name: _command(host, isolator) for name, isolator in isolators.items()}
