@@ -62,17 +62,18 @@ class Port:
     def programs(self, python: str, architecture: str = MACHINE) -> dict[str, bytes]:
         """A program under each name that calls the source; the source; the library's archive."""
         program = f"{launcher(python)}{_CALL}".encode()
-        source = resources.files("harness.isolators").joinpath(SOURCE).read_bytes()
-        return {
-            **dict.fromkeys(PROGRAM_NAMES, program),
-            SOURCE: source,
-            COMPILED: _compiled(source, SOURCE, _UNCHECKED),
-            SPAWN: archive(),
-        }
+        return {**dict.fromkeys(PROGRAM_NAMES, program), **called(), SPAWN: archive()}
 
     def command(self, directory: str, namespaces: Iterable[Kind], argv: Sequence[str] = ()) -> list[str]:
         """The same command line as the Go program's."""
         return program_command(directory, namespaces, argv)
+
+
+@functools.cache
+def called() -> dict[str, bytes]:
+    """What the programs call: the source, and its code for this interpreter."""
+    source = resources.files("harness.isolators").joinpath(SOURCE).read_bytes()
+    return {SOURCE: source, COMPILED: _compiled(source, SOURCE, _UNCHECKED)}
 
 
 @functools.cache
