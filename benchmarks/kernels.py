@@ -5,7 +5,6 @@ Where other work shares the machine, look at the processor time: two workers nee
 
 from __future__ import annotations
 
-import argparse
 import re
 import resource
 import subprocess
@@ -17,11 +16,10 @@ from statistics import median
 
 from benchmarks import DOCUMENT
 from benchmarks.clock import seconds
+from benchmarks.guests import asked_for
 from harness import runs
-from harness.errors import UnmetNeedError
 from harness.hosts.guest import GuestPlace
 from harness.kernels import archive, qemu, template, userland
-from harness.kernels.choice import choose
 from harness.kernels.store import cached
 
 ROUNDS = 10
@@ -89,16 +87,7 @@ def document(version: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("version", nargs="?", default="6.12", help="of the kernel (default: %(default)s)")
-    asked = parser.parse_args().version
-    try:
-        guests = GuestPlace(choose([asked], "", print)[0])
-    except UnmetNeedError as problem:
-        parser.error(str(problem))
-    guests.prepare(print)
+    asked, guests = asked_for(__doc__, "6.12")
     cold_boots()
     restoring(guests)
     document(asked)

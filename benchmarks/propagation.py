@@ -6,7 +6,6 @@ other work shares the machine, look at the processor time.
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,11 +13,10 @@ from statistics import median
 from typing import NamedTuple
 
 from benchmarks.clock import seconds
-from harness.errors import UnmetNeedError
+from benchmarks.guests import asked_for
 from harness.hosts.base import LabHost
 from harness.hosts.guest import GuestPlace
 from harness.hosts.stage import Stage
-from harness.kernels.choice import choose
 from harness.notebook import Notebook
 from harness.propagation.operations import Operation
 from harness.search.hold import Search, deviations
@@ -109,17 +107,6 @@ def processor_time_of(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "version", nargs="?", default="7.3", help="of the guest's kernel (default: %(default)s)"
-    )
-    asked = parser.parse_args().version
-    try:
-        guests = GuestPlace(choose([asked], "", print)[0])
-    except UnmetNeedError as problem:
-        parser.error(str(problem))
-    guests.prepare(print)
+    _, guests = asked_for(__doc__, "7.3")
     search()
     in_guest(guests)
