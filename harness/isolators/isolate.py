@@ -16,21 +16,22 @@ This file is carried to hosts, where a program of each name calls it, and runs o
 follows Go's ``os/exec/lp_unix.go``, ``syscall/exec_linux.go`` and ``runtime/signal_unix.go``.
 """
 # Paths are bytes here, and pathlib would be a third of the start-up time.
-# ruff: noqa: PTH112, PTH123
+# ruff: noqa: PTH123
 
 # What ctypes is made of: its own Python layer would be a third of the start-up time.
 import _ctypes
-import os
 import sys
 import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     import signal
     from typing import NoReturn
 else:
-    # The public module makes enumerations of these first, which would be a quarter of the start-up time.
+    # The public modules make enumerations and abstract classes first: together a third of the start-up time.
     import _signal as signal
+    import posix as os
 
 OPTIONS = {"--uts": 0x04000000, "--ipc": 0x08000000, "--pid": 0x20000000, "--mount": 0x00020000}
 """unshare(1)'s names and the ``CLONE_NEW*`` bits of ``<linux/sched.h>``."""
@@ -52,6 +53,9 @@ SPAWN = "spawn.zip"
 
 PR_SET_NAME = 15
 """Of ``<linux/prctl.h>``."""
+
+FILE_TYPE, DIRECTORY = 0o170000, 0o040000
+"""``S_IFMT`` and ``S_IFDIR`` of inode(7)."""
 
 UNTOUCHED = {9, 18, 19, 20, 21, 22, 34}
 """KILL, CONT, STOP, TSTP, TTIN, TTOU and 34: no handler is installed, so a child has them as they came."""
@@ -122,7 +126,7 @@ def main() -> "NoReturn":
     """Run as a program; exits without the interpreter's own end, which costs time and could write."""
     open_standard_descriptors()
     settle_signals()
-    name, *arguments = [os.fsencode(argument) for argument in sys.argv]
+    name, *arguments = [encoded(argument) for argument in sys.argv]
     name = name.rpartition(b"/")[2]
     # The kernel's name for this process is otherwise python's where a shell had to start it.
     libc.prctl(PR_SET_NAME, name)
@@ -150,7 +154,7 @@ def open_standard_descriptors() -> None:
     """Put /dev/null where descriptor 0, 1 or 2 is closed (``runtime/fds_unix.go``, Go 1.22 and later)."""
     for descriptor in range(3):
         if not is_open(descriptor):
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+            os.set_inheritable(os.open("/dev/null", os.O_RDWR), True)
 
 
 def is_open(descriptor: int) -> bool:
@@ -216,7 +220,9 @@ def run_described(arguments: "list[bytes]") -> int:
         raise UsageError("expected --description FILE [--report DESCRIPTOR]")
     if arguments[2:] and not arguments[2].isdigit():
         raise UsageError(f"--report {quote(arguments[2])}: expected a descriptor's number")
-    sys.path.insert(0, os.path.realpath(__file__).rpartition("/")[0] + "/" + SPAWN)
+    from os.path import realpath
+
+    sys.path.insert(0, realpath(__file__).rpartition("/")[0] + "/" + SPAWN)
     from harness.isolators.spawn import command
 
     try:
@@ -281,7 +287,7 @@ def look_path(name: bytes, environment: "list[bytes]") -> bytes:
     path = next((entry[5:] for entry in environment if entry.startswith(b"PATH=")), b"")
     for directory in path.split(b":") if path else ():
         candidate = clean(directory + b"/" + name if directory else name)
-        if os.path.isdir(candidate) or not os.access(candidate, os.X_OK, effective_ids=True):
+        if is_directory(candidate) or not os.access(candidate, os.X_OK, effective_ids=True):
             continue
         if not candidate.startswith(b"/"):
             raise StartError(
@@ -291,9 +297,21 @@ def look_path(name: bytes, environment: "list[bytes]") -> bytes:
     raise StartError(f"exec: {quote(name)}: executable file not found in $PATH")
 
 
+def is_directory(path: bytes) -> bool:
+    """Whether the path leads to a directory."""
+    try:
+        return os.stat(path).st_mode & FILE_TYPE == DIRECTORY
+    except OSError:
+        return False
+
+
 def clean(path: bytes) -> bytes:
     """The path as ``filepath.Clean`` makes it; ``normpath`` keeps a double slash in front (POSIX)."""
-    short = os.path.normpath(path)
+    if path.startswith(b"/") and b"//" not in path and b"/." not in path:
+        return path
+    from os.path import normpath
+
+    short = normpath(path)
     return short[1:] if short.startswith(b"//") else short
 
 
@@ -368,6 +386,11 @@ def go_error(number: int) -> str:
     """The text of Go's ``syscall.Errno``: the C library's, but without a capital where a word begins it."""
     words = os.strerror(number)
     return words[0].lower() + words[1:] if words[1].islower() else words
+
+
+def encoded(argument: str) -> bytes:
+    """An argument as it was handed to this program: what ``os.fsencode`` gives."""
+    return argument.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
 
 
 def text(raw: bytes) -> str:
