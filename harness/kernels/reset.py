@@ -9,51 +9,61 @@ from harness.kernels.vm import Vm
 
 SCRATCH = "/dev/shm"  # noqa: S108 - the guest's own, emptied here
 
+_LEFT = f"{SCRATCH}/* {SCRATCH}/.[!.]* /dev/mqueue/* /dev/mqueue/.[!.]*"
+"""A shell's patterns for what is removed; each stands for itself where there is nothing."""
+
 _LOOK = f"""\
-echo /tmp/* /root/* {SCRATCH}/* /dev/mqueue/* /sys/fs/cgroup/*/ /sys/class/net/*
-grep -as '' [0-9]*/environ [0-9]*/cmdline self/mountinfo sysvipc/* sys/kernel/*name sys/kernel/msg* \
+echo /tmp/* /tmp/.[!.]* /root/* /root/.[!.]* {_LEFT} /sys/fs/cgroup/*/ /sys/class/net/*
+busybox grep -s '' [0-9]*/environ [0-9]*/cmdline self/mountinfo sysvipc/* sys/kernel/*name sys/kernel/msg* \
     sys/kernel/sem* sys/kernel/shm* sys/user/* sys/fs/mqueue/*
 """
-"""A shell's lines, for ``/proc``, that show the guest's state. One program reads everything: without KVM,
-starting one costs more than what it does, and the shell itself reads byte by byte."""
+"""A shell's lines, for ``/proc``, that show the guest's state. One program reads everything, and one that
+needs no library: without KVM, starting one costs more than what it does, and the shell reads byte by byte."""
 
 RESET = f"""\
 # A /proc that leaked out of a namespace covers the guest's own, and knows no self for the guest's processes;
 # umount(8) would read that self before a lazy umount.
 while [ ! -e /proc/self/mountinfo ]; do busybox umount -l /proc || exit; done
 cd /proc
+turn=0
 for round in 1 2 3 4 5 6 7 8 9; do
+    echo guest >sys/kernel/hostname
+    echo '(none)' >sys/kernel/domainname
+    set -- {_LEFT}
+    if [ "$*" != "{_LEFT}" ]; then
+        mounts=
+        while read -r id parent device root place rest; do
+            case $place in {SCRATCH}/*) mounts="$place $mounts" ;; esac
+        done <self/mountinfo
+        for place in $mounts; do umount -l "$place"; done
+        rm -rf "$@"
+    fi
+    objects=
+    for file in sysvipc/*; do
+        {{ read -r title && read -r object && objects=left; }} 2>/dev/null <"$file"
+    done
+    # After the files: it takes those for POSIX shared memory, and stops at a folder.
+    [ ! "$objects" ] || ipcrm --all
     state=$({_LOOK})
-    undone= files= mounts= objects=
+    killed=
     IFS='
 ' && set -f
     for line in $state; do
-        case $line in
-        */environ:*{TAG}=*) kill -9 "${{line%%/*}}" 2>/dev/null; undone=yes ;;
-        *" {SCRATCH}/* /dev/mqueue/* "*) ;;
-        /*) files=left ;;
-        self/mountinfo:*" {SCRATCH}/"*)
-            mount=${{line#* * * * }}
-            mounts="${{mount%% *}}
-$mounts" ;;
-        sysvipc/*:*key*) ;;
-        sysvipc/*) objects=left ;;
-        sys/kernel/hostname:guest | "sys/kernel/domainname:(none)") ;;
-        sys/kernel/hostname:*) echo guest >sys/kernel/hostname; undone=yes ;;
-        sys/kernel/domainname:*) echo '(none)' >sys/kernel/domainname; undone=yes ;;
-        esac
+        case $line in */environ:*{TAG}=*) killed="$killed ${{line%%/*}}" ;; esac
     done
-    for each in $mounts; do umount -l "$each"; undone=yes; done
     unset IFS && set +f
-    [ ! "$files" ] || {{ rm -rf {SCRATCH}/* /dev/mqueue/*; undone=yes; }}
-    # After the files: it takes those for POSIX shared memory, and stops at a folder.
-    [ ! "$objects" ] || {{ ipcrm --all; undone=yes; }}
-    [ "$undone" ] || break
+    for pid in $killed; do kill -9 "$pid" 2>/dev/null; done
+    # The look knows no dead process by its arguments, and it is there until its parent has noticed.
+    for pid in $killed; do
+        while [ -e "$pid" ] && [ $((turn += 1)) -lt 9999 ]; do :; done
+    done
+    [ "$killed" ] || break
 done
+[ "$turn" -lt 9999 ] || echo 'a dead process is left'
 echo "$state"
 """
-"""A shell's lines: end what carries the lab's mark, unmount and empty the place for scratch files, remove
-IPC objects, set the names, until nothing of it is left; then print what was seen last."""
+"""A shell's lines: set the names, unmount and empty the place for scratch files, remove IPC objects and end
+what carries the lab's mark, all of it again where there was such a process; then print what was seen last."""
 
 _PROCESS = re.compile(r"\d+/(?:environ|(cmdline)):")
 
