@@ -10,13 +10,11 @@ from pathlib import Path
 from harness.errors import LabError
 from harness.programs import ask
 
-_FILES = ("inittab", "rc")
-
 
 def guest_files() -> dict[str, bytes]:
     """Our own files in a guest, by name."""
     ours = resources.files("harness.kernels") / "guest"
-    return {name: (ours / name).read_bytes() for name in ("init", *_FILES)}
+    return {name: (ours / name).read_bytes() for name in ("init", "rc")}
 
 
 def write(target: Path, *, busybox: Path, modules: Iterable[Path], key: bytes) -> None:
