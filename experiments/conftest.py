@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -58,27 +59,38 @@ _BUNDLE = {
 # runc would make control groups, and those are the machine's: over a read-only hierarchy it goes without
 # (--rootless ignores that they can't be written). Where the hierarchy is mounted there already, the kernel
 # refuses it a second time at the same place: something has to lie between.
-_RUN = """\
+_RUNC = """\
 mount -t tmpfs between /sys/fs/cgroup &&
 mount -t cgroup2 -o ro cgroup2 /sys/fs/cgroup &&
 cd "$1" &&
 exec runc --rootless true --root "$1/state" run --pid-file pid --detach "$2" </dev/null >log 2>&1
 """
+_CRUN = """\
+cd "$1" &&
+exec crun --cgroup-manager disabled --root "$1/state" run --pid-file pid --detach "$2" </dev/null >log 2>&1
+"""
+_RUNTIMES = {
+    "runc": f"unshare --mount --cgroup sh -c {shlex.quote(_RUNC)}",
+    "crun": f"sh -c {shlex.quote(_CRUN)}",
+}
+"""How each runtime starts a detached container; the shell's name, the bundle and a name for it follow."""
 
 
 @pytest.fixture
 def container(host: LabHost, need: Callable[[str, str], None]) -> int:
-    """The PID, on the host, of a process in a container that runc made from busybox alone."""
-    need("runc", "install the package runc")
+    """The PID, on the host, of a process in a container that runc or crun made from busybox alone."""
+    runtime = next(filter(host.exists, _RUNTIMES), None)
+    if not runtime:
+        pytest.skip("the host has no OCI runtime: install the package runc or crun")
     need("busybox", "install the package busybox-static")
     bundle, name = f"{host.scratch}/container", f"nslab-{host.session}"
     process = {**_PROCESS, "env": ["PATH=/", f"{TAG}={host.session}"]}
-    host.check_output("mkdir -p %s && cp $(command -v busybox) %s", f"{bundle}/rootfs", f"{bundle}/rootfs")
     host.check_output(
-        "printf %%s %s >%s", json.dumps({**_BUNDLE, "process": process}), f"{bundle}/config.json"
+        "mkdir -p %s/rootfs && cp $(command -v busybox) %s/rootfs && printf %%s %s >%s/config.json",
+        *(bundle, bundle, json.dumps({**_BUNDLE, "process": process}), bundle),
     )
-    started = host.run("unshare --mount --cgroup sh -c %s - %s %s", _RUN, bundle, name)
-    assert started.rc == 0, f"runc does not run: {host.check_output('cat %s', bundle + '/log')}"
+    started = host.run(f"{_RUNTIMES[runtime]} sh %s %s", bundle, name)
+    assert started.rc == 0, f"{runtime} does not run: {host.check_output('cat %s', bundle + '/log')}"
     return int(host.check_output("cat %s", f"{bundle}/pid"))
 
 

@@ -19,6 +19,7 @@ _QUESTIONS = {
     "libc": "getconf GNU_LIBC_VERSION || ldd --version",
     "sh": "readlink -f /bin/sh",
     "runc": "runc --version",
+    "crun": "crun --version",
 }
 _FIELDS = ("kernel", "build", "architecture", "distribution")
 _SEPARATOR = "--nslab--"

@@ -40,7 +40,7 @@ _FORMAT = "2"
 WARM_UP = (
     "ps -ef; ls -l /proc/self; ipcs; ipcmk -Q; ipcrm --all; pstree -pl 0; ss -ltnp; hostname; domainname; "
     "mount; mkdir /tmp/warm; mount -t tmpfs warm /tmp/warm; umount /tmp/warm; rmdir /tmp/warm; "
-    "python3 -IS -c 'import ctypes, os; ctypes.CDLL(None)'; runc --version; readlink /proc/self/ns/*; "
+    "python3 -IS -c 'import ctypes, socket; ctypes.CDLL(None)'; crun --version; readlink /proc/self/ns/*; "
     "unshare --fork --uts --ipc --pid --mount -- "
     "sh -c 'mount --make-rprivate /; mount -t proc proc /proc; ps'; "
     "grep -l nslab /proc/[0-9]*/environ; tar --version; rm -f /tmp/none; date; sh -c true"

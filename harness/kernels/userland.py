@@ -18,6 +18,7 @@ from harness.programs import run_apart
 SUITE = "trixie"
 PACKAGES = (
     "busybox-static",
+    "crun",
     "dropbear-bin",
     "hostname",
     "iproute2",
@@ -26,7 +27,6 @@ PACKAGES = (
     "procps",
     "psmisc",
     "python3-minimal",
-    "runc",
     "strace",
 )
 """Beside Debian's essential packages, dash, coreutils and util-linux among them."""
