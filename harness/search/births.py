@@ -11,6 +11,7 @@ import errno
 import os
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 from harness.search.calls import LIBC, check
 
@@ -21,9 +22,13 @@ PROC = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
 
 _STACK = ctypes.create_string_buffer(64 << 10)
 _TOP = (ctypes.addressof(_STACK) + len(_STACK)) & ~15
-"""Of the process that sleeps: there is one at a time."""
+"""Of the process that shares this one's memory: there is one at a time."""
 
-_SLEEP = ctypes.cast(LIBC.sleep, ctypes.c_void_p)
+_CONTEXT, _ROOM = 8 << 10, 16 << 10
+"""Bytes: more than any architecture's ``ucontext_t``, and the stack of a call."""
+_CALLS = ctypes.create_string_buffer(5 * (_CONTEXT + _ROOM) + 16)
+_CHAIN = (ctypes.addressof(_CALLS) + 15) & ~15
+
 _SECONDS = 60
 """It sleeps until it is ended, and at most so long, for it might be left alone."""
 
@@ -33,26 +38,90 @@ LIBC.clone.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_
 def born(owner: int | None, new: bool) -> contextlib.AbstractContextManager[str]:
     """A process in a copy of this one's mount namespace, as a path below /proc.
 
-    It is in a given user namespace, or else this one's, or in a new one below that.
+    It is in a given user namespace, or else this one's, or in a new one below that. Where it can, it shares
+    this one's memory and runs no Python, but functions of the C library on a stack of its own: where a kernel
+    is emulated, to copy an interpreter costs more than the rest of a program.
     """
-    return _sleeping() if owner is None and new else _forked(owner, new)
+    if owner is None:
+        return _below()
+    return _inside(owner) if not new and hasattr(LIBC, "makecontext") else _forked(owner, new)
 
 
 @contextlib.contextmanager
-def _sleeping() -> Iterator[str]:
-    """One in a new user namespace below this one's.
+def _below() -> Iterator[str]:
+    """One in a new user namespace below this one's."""
+    with _sharing(NEWNS | NEWUSER, LIBC.sleep, _SECONDS) as child:
+        be_root(child)
+        yield child
 
-    It shares this one's memory and runs no Python, but sleep(3) on a stack of its own: where a kernel is
-    emulated, to copy an interpreter costs more than the rest of a program.
-    """
-    child = LIBC.clone(_SLEEP, _TOP, NEWNS | NEWUSER | VM | signal.SIGCHLD, _SECONDS)
+
+@contextlib.contextmanager
+def _inside(owner: int) -> Iterator[str]:
+    """One in a given user namespace."""
+    heard, say = os.pipe()
+    sleep = (LIBC.sleep, _SECONDS), (LIBC._exit, 0)
+    there = (LIBC.setns, owner, NEWUSER), (LIBC.unshare, NEWNS), (LIBC.write, say, _CHAIN, 1)
+    try:
+        with _sharing(0, LIBC.setcontext, _chain(*there, *sleep)) as child:
+            os.close(say)
+            if os.read(heard, 1) and _is_in(child, owner):
+                yield child
+                return
+    finally:
+        os.close(heard)
+    # What failed is not told by that way.
+    with _forked(owner, new=False) as child:
+        yield child
+
+
+def _is_in(process: str, owner: int) -> bool:
+    """Whether a process is in a user namespace, and in another mount namespace than this one."""
+    user, mount = (os.stat(f"{process}/ns/{kind}", dir_fd=PROC) for kind in ("user", "mnt"))
+    return os.path.samestat(user, os.fstat(owner)) and not os.path.samestat(
+        mount, os.stat("self/ns/mnt", dir_fd=PROC)
+    )
+
+
+@contextlib.contextmanager
+def _sharing(flags: int, function: Any, argument: int) -> Iterator[str]:
+    """One that shares this one's memory and calls a function of the C library; it is ended afterwards."""
+    child = LIBC.clone(function, _TOP, flags | VM | signal.SIGCHLD, argument)
     check(child)
     try:
-        be_root(str(child))
         yield str(child)
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+class _Context(ctypes.Structure):
+    """What a ``ucontext_t`` begins with on every architecture (``<sys/ucontext.h>``)."""
+
+    _fields_ = (
+        ("flags", ctypes.c_ulong),
+        ("next", ctypes.c_void_p),
+        ("stack", ctypes.c_void_p),
+        ("stack_flags", ctypes.c_int),
+        ("stack_size", ctypes.c_size_t),
+    )
+
+
+def _chain(*calls: tuple[Any, ...]) -> int:
+    """The address of a context for setcontext(3), by which functions are called one after the other.
+
+    Each call is a function and its arguments, which are integers; the last one must not return. There is one
+    chain at a time.
+    """
+    following = None
+    for number, (function, *arguments) in reversed([*enumerate(calls)]):
+        address = _CHAIN + number * (_CONTEXT + _ROOM)
+        LIBC.getcontext(ctypes.c_void_p(address))
+        context = _Context.from_address(address)
+        context.next, context.stack, context.stack_size = following, address + _CONTEXT, _ROOM
+        words = [ctypes.c_long(argument) for argument in arguments]
+        LIBC.makecontext(ctypes.c_void_p(address), function, len(words), *words)
+        following = address
+    return _CHAIN
 
 
 @contextlib.contextmanager
