@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _LIBRARY = """
-import ctypes
+import ctypes, os
 libc = ctypes.PyDLL(None, use_errno=True)
 """
-"""The C library for faults: with all that ctypes can say."""
+"""For faults: the C library with all that ctypes can say, and the whole of ``os``."""
 
 _OUTSIDE = {"uts": 8, "ipc": 9}
 """Kinds of the host's namespaces to the descriptors by which tools inside reach them."""
