@@ -32,8 +32,8 @@ _GOARCH = {
 }
 """``uname -m`` to Go's names of architectures (``go tool dist list``)."""
 
-_TIMEOUT = 600
-"""Seconds after which a build counts as hung."""
+_TIMEOUT = 1800
+"""Seconds after which a build counts as hung; a busy machine without KVM took 400."""
 
 
 def built(
