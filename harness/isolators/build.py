@@ -83,7 +83,7 @@ def _build(
     for stale in kept.parent.glob("build-*"):
         # The lock is ours, so this is what a killed session left.
         shutil.rmtree(stale, ignore_errors=True)
-    progress(f"building the go isolator with {toolchain.version} (once; about 30 s)")
+    progress(f"building the go isolator with {toolchain.version} (once; half a minute or more)")
     try:
         with tempfile.TemporaryDirectory(prefix="build-", dir=kept.parent) as scratch:
             for name, content in sources.items():
