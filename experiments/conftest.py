@@ -29,7 +29,7 @@ while True:
 
 
 @pytest.fixture
-def daemon(host: LabHost, need: Callable[[str, str], None]) -> int:
+def daemon(host: LabHost, need: Callable[[str, str], str]) -> int:
     """The PID of a daemon of the host, found by the socket on which it listens."""
     need("ss", "install the package iproute2")
     port = host.check_output("%s -ISc %s", host.python, _DAEMON)
@@ -77,11 +77,9 @@ _RUNTIMES = {
 
 
 @pytest.fixture
-def container(host: LabHost, need: Callable[[str, str], None]) -> int:
+def container(host: LabHost, need: Callable[[str, str], str]) -> int:
     """The PID, on the host, of a process in a container that runc or crun made from busybox alone."""
-    runtime = next(filter(host.exists, _RUNTIMES), None)
-    if not runtime:
-        pytest.skip("the host has no OCI runtime: install the package runc or crun")
+    runtime = need(" ".join(_RUNTIMES), "install the package runc or crun")
     need("busybox", "install the package busybox-static")
     bundle, name = f"{host.scratch}/container", f"nslab-{host.session}"
     process = {**_PROCESS, "env": ["PATH=/", f"{TAG}={host.session}"]}

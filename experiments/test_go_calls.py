@@ -81,7 +81,7 @@ def descriptions(version: str) -> dict[str, dict[str, Any]]:
 
 
 def test_port_and_go_make_the_same_system_calls(
-    host: LabHost, golang: Isolator, need: Callable[[str, str], None], notebook: Notebook
+    host: LabHost, golang: Isolator, need: Callable[[str, str], str], notebook: Notebook
 ) -> None:
     """From clone to execve, the port's child makes Go's calls in Go's order, and so does its parent."""
     need("strace", REMEDY)

@@ -118,11 +118,16 @@ def fact(notebook: Notebook) -> Callable[[str, Value], None]:
 
 
 @pytest.fixture
-def need(host: LabHost) -> Callable[[str, str], None]:
-    """Skips the experiment where the host lacks a command, and says how to get it."""
+def need(host: LabHost) -> Callable[[str, str], str]:
+    """Skips the experiment where the host lacks a command, and says how to get it.
 
-    def check(command: str, remedy: str) -> None:
-        if not host.exists(command):
-            pytest.skip(f"the host has no {command}: {remedy}")
+    Of several, with blanks between them, one is enough: the first that is there is returned.
+    """
+
+    def check(commands: str, remedy: str) -> str:
+        for command in commands.split():
+            if host.exists(command):
+                return command
+        pytest.skip(f"the host has no {' or '.join(commands.split())}: {remedy}")
 
     return check
