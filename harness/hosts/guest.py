@@ -19,7 +19,7 @@ from harness.kernels.template import Template
 from harness.kernels.vm import GuestError, Vm
 from harness.notebook import Notebook
 from harness.ssh.channel import ConnectionLostError
-from harness.ssh.connection import Connection, exports, shell_line
+from harness.ssh.connection import Connection, shell_line
 from harness.ssh.files import packed
 
 _CARRIED = "/run/nslab"
@@ -51,7 +51,7 @@ class SharedConnection(EnteringBackend):
             GuestError: the guest is gone.
         """
         try:
-            return connection(self._vm).run(exports(_VARIABLES) + command, self.wait)
+            return connection(self._vm).run(command, self.wait, _VARIABLES)
         except ConnectionLostError as error:
             raise self._vm.broken(str(error)) from None
 

@@ -22,8 +22,8 @@ from harness.guardian import TAKEN
 from harness.hosts.base import close_streams, readable
 from harness.hosts.remote_lines import ANSWERS, ASKING, NEEDED, in_turn, keeping, killing
 from harness.hosts.remote_state import SEPARATOR, look, parse_state
-from harness.ssh.channel import ConnectionLostError
-from harness.ssh.connection import Connection, exports
+from harness.ssh.channel import ConnectionLostError, exports
+from harness.ssh.connection import Connection
 from harness.ssh.files import packed
 from harness.ssh.targets import Target
 from harness.state import State, differences
@@ -140,7 +140,7 @@ class Link:
             HostLostError: the machine is gone, or does not answer.
         """
         try:
-            done = self.connection.run(exports(LOOKING) + shell_command, self.wait + more)
+            done = self.connection.run(shell_command, self.wait + more, LOOKING)
         except ConnectionLostError as error:
             raise self.gone(str(error)) from None
         except subprocess.TimeoutExpired as expired:

@@ -21,6 +21,7 @@ busybox grep -s '' [0-9]*/environ [0-9]*/cmdline self/mountinfo sysvipc/* sys/ke
 needs no library: without KVM, starting one costs more than what it does, and the shell reads byte by byte."""
 
 RESET = f"""\
+unset {TAG}
 # A /proc that leaked out of a namespace covers the guest's own, and knows no self for the guest's processes;
 # umount(8) would read that self before a lazy umount.
 while [ ! -e /proc/self/mountinfo ]; do busybox umount -l /proc || exit; done

@@ -12,7 +12,7 @@ from harness.environment import DYING_WITH_US
 from harness.errors import LabError
 from harness.hosts.base import close_streams, readable
 from harness.programs import ask
-from harness.ssh.channel import Channel, ConnectionLostError
+from harness.ssh.channel import Channel, ConnectionLostError, exports
 
 _LINES = 3
 """How many of the last lines of what ssh said an error shows."""
@@ -106,8 +106,10 @@ class Connection:
         client = self._client(ControlMaster="no", ProxyCommand="false")
         return [*client, "-tt" if terminal else "-T", _HOST, shell_command]
 
-    def run(self, shell_command: str, wait: float) -> subprocess.CompletedProcess[bytes]:
-        """Run a shell's command on the host, by the shell that stays there.
+    def run(
+        self, shell_command: str, wait: float, variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a shell's command on the host, by the shell that stays there, which sets variables before.
 
         Raises:
             subprocess.TimeoutExpired: it did not end in time.
@@ -115,7 +117,7 @@ class Connection:
         """
         self._channel = self._channel or Channel(self.command(self._shell))
         try:
-            return self._channel.run(shell_command, wait)
+            return self._channel.run(shell_command, wait, variables)
         except BaseException:
             # What it still prints would be taken for the next command's.
             self._channel.close()
@@ -160,8 +162,3 @@ def in_one_line(said: str) -> str:
 def shell_line(argv: Sequence[str], variables: Mapping[str, str]) -> str:
     """A line for the host's shell that becomes ``argv`` with these variables in its environment."""
     return f"{exports(variables)}exec {shlex.join(argv)}"
-
-
-def exports(variables: Mapping[str, str]) -> str:
-    """The beginning of a shell line that sets variables."""
-    return "".join(f"export {name}={shlex.quote(value)}; " for name, value in variables.items())
