@@ -13,8 +13,8 @@ from harness.isolators import Isolator
 from harness.namespaces import PROGRAMS, Kind
 from harness.shell import Shell
 
-_KINDS = ("uts", "ipc", "pid", "mnt", "net", "user")
-"""The kinds of namespace that are written down of each process, in the kernel's words."""
+_LINKS = ("ns/uts", "ns/ipc", "ns/pid", "ns/mnt", "ns/net", "ns/user")
+"""The links of a process that show the namespaces that are written down of it (namespaces(7))."""
 
 
 class Isolate:
@@ -70,26 +70,34 @@ def process_tree(host: LabHost, shell: Shell) -> list[Process]:
     started = told.stdout.split()
     if told.rc != 0 or started[0] == "0":
         return []
+    # There, starting a program costs more than what it does: the shell reads the short files itself, and then
+    # becomes the one program that is left. What /proc/self shows, a number, ends each process's links.
     pids = ("$$", *started)
-    paths = " ".join(f"/proc/{pid}/ns/{kind}" for pid in pids for kind in _KINDS)
-    # There, starting a program costs more than what it does: the shell reads the short files itself.
     read = 'read -r line </proc/$each/stat && echo "$line"'
-    shown = host.run(f"echo $$; for each in {' '.join(pids)}; do {read}; done; stat -Lc '%n %i' {paths}")
+    links = " ".join(
+        f"/proc/{path}" for pid in pids for path in (*(f"{pid}/{link}" for link in _LINKS), "self")
+    )
+    shown = host.run(f"echo $$; for each in {' '.join(pids)}; do {read}; done; exec readlink {links}")
     own, *rows = shown.stdout.splitlines()
-    tree = [*_processes(rows)]
+    tree = [*_processes(rows, [own, *started])]
     return [msgspec.structs.replace(process, role=_role(process, int(own), tree)) for process in tree]
 
 
-def _processes(rows: list[str]) -> Iterator[Process]:
-    """What lines of ``/proc/PID/stat`` (proc_pid_stat(5)) and of stat(1) on ``/proc/PID/ns`` tell."""
-    inodes = {path: int(inode) for path, _, inode in (row.rpartition(" ") for row in rows) if "/ns/" in path}
+def _processes(rows: list[str], pids: list[str]) -> Iterator[Process]:
+    """What lines of ``/proc/PID/stat`` (proc_pid_stat(5)) tell, and links in ``/proc/PID/ns``, pid by pid."""
+    namespaces: list[dict[str, int]] = [{}]
+    seen: list[tuple[str, str, str]] = []
     for row in rows:
-        found = re.match(r"(\d+) \((.*)\) \S (\d+) ", row)
-        if found:
-            pid, name, parent = found.groups()
-            paths = {kind: f"/proc/{pid}/ns/{kind}" for kind in _KINDS}
-            namespaces = {kind: inodes[path] for kind, path in paths.items() if path in inodes}
-            yield Process(pid=int(pid), parent=int(parent), name=name, namespaces=namespaces, role="other")
+        if found := re.match(r"(\d+) \((.*)\) \S (\d+) ", row):
+            seen.append((found[1], found[2], found[3]))
+        elif found := re.fullmatch(r"(\w+):\[(\d+)\]", row):
+            namespaces[-1][found[1]] = int(found[2])
+        else:
+            namespaces.append({})
+    of_each = dict(zip(pids, namespaces, strict=False))
+    for pid, name, parent in seen:
+        shown = of_each.get(pid, {})
+        yield Process(pid=int(pid), parent=int(parent), name=name, namespaces=shown, role="other")
 
 
 def _role(process: Process, own: int, tree: list[Process]) -> Role:
