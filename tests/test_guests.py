@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from sessions import PASSES, Project
 
+from harness.environment import TAG
 from harness.errors import UnmetNeedError
 from harness.hosts.base import LabHost
 from harness.hosts.guest import Guest, GuestPlace
@@ -109,6 +110,9 @@ MENDED = {
     "message queue": "ipcmk -Q",
     "mount in the place for scratch files": "mkdir /dev/shm/a && mount -t tmpfs a /dev/shm/a",
     "process": "sleep 1000 >/dev/null 2>&1 & until pgrep -x sleep; do :; done",
+    "process with lines in its environment": (
+        f"env -i A='1\n2' {TAG}=${TAG} sleep 1000 >/dev/null 2>&1 & until pgrep -x sleep; do :; done"
+    ),
     "POSIX queue": "touch /dev/mqueue/q",
     "hidden file in the place for scratch files": "touch /dev/shm/.hidden",
 }

@@ -14,7 +14,8 @@ _LEFT = f"{SCRATCH}/* {SCRATCH}/.[!.]* /dev/mqueue/* /dev/mqueue/.[!.]*"
 
 _LOOK = f"""\
 echo /tmp/* /tmp/.[!.]* /root/* /root/.[!.]* {_LEFT} /sys/fs/cgroup/*/ /sys/class/net/*
-busybox grep -s '' [0-9]*/environ [0-9]*/cmdline self/mountinfo sysvipc/* sys/kernel/*name sys/kernel/msg* \
+echo [0-9]*
+exec busybox grep -s '' [0-9]*/cmdline self/mountinfo sysvipc/* sys/kernel/*name sys/kernel/msg* \
     sys/kernel/sem* sys/kernel/shm* sys/user/* sys/fs/mqueue/*
 """
 """A shell's lines, for ``/proc``, that show the guest's state. One program reads everything, and one that
@@ -28,45 +29,43 @@ while [ ! -e /proc/self/mountinfo ]; do busybox umount -l /proc || exit; done
 cd /proc
 turn=0
 for round in 1 2 3 4 5 6 7 8 9; do
-    echo guest >sys/kernel/hostname
-    echo '(none)' >sys/kernel/domainname
-    set -- {_LEFT}
-    if [ "$*" != "{_LEFT}" ]; then
-        mounts=
-        while read -r id parent device root place rest; do
-            case $place in {SCRATCH}/*) mounts="$place $mounts" ;; esac
-        done <self/mountinfo
-        for place in $mounts; do umount -l "$place"; done
-        rm -rf "$@"
-    fi
-    objects=
-    for file in sysvipc/*; do
-        {{ read -r title && read -r object && objects=left; }} 2>/dev/null <"$file"
-    done
-    # After the files: it takes those for POSIX shared memory, and stops at a folder.
-    [ ! "$objects" ] || ipcrm --all
-    state=$({_LOOK})
     killed=
-    IFS='
-' && set -f
-    for line in $state; do
-        case $line in */environ:*{TAG}=*) killed="$killed ${{line%%/*}}" ;; esac
-    done
-    unset IFS && set +f
-    for pid in $killed; do kill -9 "$pid" 2>/dev/null; done
+    for pid in [0-9]*; do
+        case $known in *" $pid "*) continue ;; esac
+        environ=
+        # What separates entries is no character for the shell, what separates lines may be in one.
+        while line= && read -r line || [ "$line" ]; do environ="$environ$line "; done <"$pid/environ"
+        case $environ in *{TAG}=*) kill -9 "$pid" && killed="$killed $pid" ;; esac
+    done 2>/dev/null
+    [ "$killed" ] || break
     # The look knows no dead process by its arguments, and it is there until its parent has noticed.
     for pid in $killed; do
         while [ -e "$pid" ] && [ $((turn += 1)) -lt 9999 ]; do :; done
     done
-    [ "$killed" ] || break
 done
 [ "$turn" -lt 9999 ] || echo 'a dead process is left'
-echo "$state"
-"""
-"""A shell's lines: set the names, unmount and empty the place for scratch files, remove IPC objects and end
-what carries the lab's mark, all of it again where there was such a process; then print what was seen last."""
+echo guest >sys/kernel/hostname
+echo '(none)' >sys/kernel/domainname
+set -- {_LEFT}
+if [ "$*" != "{_LEFT}" ]; then
+    mounts=
+    while read -r id parent device root place rest; do
+        case $place in {SCRATCH}/*) mounts="$place $mounts" ;; esac
+    done <self/mountinfo
+    for place in $mounts; do umount -l "$place"; done
+    rm -rf "$@"
+fi
+objects=
+for file in sysvipc/*; do
+    {{ read -r title && read -r object && objects=left; }} 2>/dev/null <"$file"
+done
+# After the files: it takes those for POSIX shared memory, and stops at a folder.
+[ ! "$objects" ] || ipcrm --all
+{_LOOK}"""
+"""A shell's lines: end what carries the lab's mark and is not ``$known``, set the names, unmount and empty
+the place for scratch files, remove IPC objects; then print what is seen."""
 
-_PROCESS = re.compile(r"\d+/(?:environ|(cmdline)):")
+_PIDS = re.compile(r"\d+( \d+)*")
 
 
 def reset(vm: Vm, wait: float) -> str:
@@ -80,7 +79,10 @@ def reset(vm: Vm, wait: float) -> str:
         subprocess.TimeoutExpired: the guest does not answer.
     """
     assert vm.connection is not None
-    done = vm.connection.run(RESET, wait)
+    done = vm.connection.run(f"known='{vm.known}'\n{RESET}", wait)
     lines = (done.stdout + done.stderr).decode("utf-8", "backslashreplace").splitlines()
-    processes = sum(bool(found and found[1]) for found in map(_PROCESS.match, lines))
-    return "\n".join([f"{processes} processes", *(line for line in lines if not _PROCESS.match(line))])
+    # They were looked at and are not the lab's; one that has a number of theirs later is counted below.
+    vm.known = " ".join(["", *filter(_PIDS.fullmatch, lines), ""])
+    processes = sum("/cmdline:" in line for line in lines)
+    kept = (line for line in lines if "/cmdline:" not in line and not _PIDS.fullmatch(line))
+    return "\n".join([f"{processes} processes", *kept])

@@ -59,6 +59,8 @@ class Vm:
         """Whether an error has told what is wrong with the guest."""
         self.carried: set[str] = set()
         """Folders in the guest into which programs have been put."""
+        self.known = ""
+        """The numbers of the guest's processes that were seen when it was pristine, each between blanks."""
         ours, its = socket.socketpair()
         backend = f"{console},logfile={str(self.log).replace(',', ',,')}"
         self._process = self._started(command(backend, its.fileno()), [its, *sockets])
