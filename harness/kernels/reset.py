@@ -38,8 +38,8 @@ for round in 1 2 3 4 5 6 7 8 9; do
         case $environ in *{TAG}=*) kill -9 "$pid" && killed="$killed $pid" ;; esac
     done 2>/dev/null
     [ "$killed" ] || break
-    # The look knows no dead process by its arguments, and it is there until its parent has noticed. Waiting for
-    # a copy of the shell lets the others have the processor.
+    # The look knows no dead process by its arguments, and it is there until its parent has noticed. Others
+    # have the processor while this shell waits for a copy of itself.
     for pid in $killed; do
         while [ -e "$pid" ] && [ $((turn += 1)) -lt 2000 ]; do (:); done
     done
