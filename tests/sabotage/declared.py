@@ -78,7 +78,7 @@ ISOLATORS |= {
         "Standard input is /dev/null instead of the terminal: no shell stays for a prompt.",
         "",
         breaks="uts-3 uts-4 uts-5 uts-6 uts-7 ipc-2 ipc-3 ipc-4 ipc-5 pid-1 pid-2 pid-3 pid-4 "
-        "mnt-1 mnt-2 mnt-3 mnt-4 mnt-5 mnt-6 flags",
+        "mnt-1 mnt-2 mnt-3 mnt-4 mnt-5 mnt-6",
     ),
     "foreign-terminal": _declare("The shell's session is a new one, without the terminal.", "mnt-1"),
     "thread": _declare("A program that is not Go's has a second thread.", "pid-4"),

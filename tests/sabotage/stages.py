@@ -44,7 +44,7 @@ class DaemonApart(Stage):
 
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
         """Run a command; what listens is started in a UTS namespace of its own."""
-        listens = any("create_server" in argument for argument in args)
+        listens = any("listener" in argument for argument in args)
         return super().run(f"unshare --uts {command}" if listens else command, *args, **kwargs)
 
 
