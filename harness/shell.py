@@ -8,7 +8,6 @@ import re
 import secrets
 import shlex
 import signal
-import tty
 from collections.abc import Sequence
 
 import pexpect
@@ -18,15 +17,13 @@ from harness.environment import environment
 from harness.errors import LabError, WaitExpiredError, tail
 from harness.evidence import TERMINAL
 from harness.hosts.base import LabHost, readable
+from harness.terminal import PROC, OnTerminal
 
 _LINE_LIMIT = 4095
 """Bytes of one line that a terminal in canonical mode takes (termios(3))."""
 
 _CHUNK = 4096
 """Bytes that are read at once: all that a terminal gives (tty(4))."""
-
-_PROC = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-"""Kept open, for an experiment on this machine may cover the path."""
 
 _FLAGS = 6
 """The index of the kernel's flags, from the state on, in a line of ``/proc/PID/stat`` (proc_pid_stat(5))."""
@@ -37,11 +34,6 @@ _EXITING = 0x4
 _WINDOW = 4 * _CHUNK + 200
 """Characters at the end of the output in which the prompt is searched: one more chunk, each byte of which may
 be shown as four characters, and what of a prompt may stand before it."""
-
-
-def _pass_on_everything() -> None:
-    """Have the terminal here change nothing, before the client does so: the first lines may be faster."""
-    tty.setraw(0)
 
 
 class ShellEndedError(LabError):
@@ -68,14 +60,14 @@ class Shell:
         word = f"nslab-{secrets.token_hex(6)}"
         self._prompt = rf"{word}:(\d+)> "
         variables = {"PS1": f"{word}:$?> ", "PS2": f"{word}:more> "}
-        command, *arguments = host.enter(argv, variables)
+        command = host.enter(argv, variables)
         began = host.notebook.clock
         try:
-            self._child = pexpect.spawn(
+            self._child = OnTerminal(
                 command,
-                arguments,
+                # The client would have its terminal change nothing too: the first lines may be faster.
+                raw=host.terminal_is_elsewhere,
                 env=environment(**variables),
-                echo=False,
                 encoding="utf-8",
                 codec_errors="backslashreplace",
                 dimensions=TERMINAL,
@@ -83,19 +75,14 @@ class Shell:
                 searchwindowsize=_WINDOW,
                 # Unlike select(2), poll(2) takes descriptors beyond 1023.
                 use_poll=True,
-                preexec_fn=_pass_on_everything if host.terminal_is_elsewhere else None,
             )
         except (pexpect.ExceptionPexpect, OSError) as error:
-            raise LabError(f"cannot start {command!r}: {error}") from error
+            raise LabError(f"cannot start {command[0]!r}: {error}") from error
         assert self._child.pid is not None
         # pexpect reaps the process when it likes, and its number may then be another's.
         self._process = os.pidfd_open(self._child.pid)
-        self._stat = os.open(f"{self._child.pid}/stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=_PROC)
+        self._stat = os.open(f"{self._child.pid}/stat", os.O_RDONLY | os.O_CLOEXEC, dir_fd=PROC)
         host.shells.append(self)
-        # pexpect's built-in pauses: every wait here is for an event.
-        self._child.delaybeforesend = None
-        self._child.delayafterread = None
-        self._child.ptyproc.delayafterclose = 0  # type: ignore[attr-defined]  # the stubs lack it
         self._await_prompt("the first prompt", shlex.join(argv), began)
 
     def run(self, command: str, *args: str) -> CommandResult:
