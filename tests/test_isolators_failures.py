@@ -102,20 +102,26 @@ def test_path_search(installed: dict[str, Path], name: str, case: str, files: Pa
 
 
 @pytest.mark.parametrize("name", PAIR)
+@pytest.mark.parametrize(
+    ("folder", "clean"),
+    [
+        ("/{files}/directory//../", "{files}"),
+        ("{files}/./directory/..", "{files}"),
+        ("{files}/.hidden", "{files}/.hidden"),
+        ("{files}/..hidden/", "{files}/..hidden"),
+        ("{files}/.hidden/.", "{files}/.hidden"),
+    ],
+)
 def test_path_that_was_found_is_cleaned_in_the_message(
-    installed: dict[str, Path], name: str, files: Path
+    installed: dict[str, Path], name: str, files: Path, folder: str, clean: str
 ) -> None:
-    """The path in an error is as ``filepath.Join`` leaves it: no double slash, no dot dot."""
-    environment = {"PATH": f"/{files}/directory//../"}
-    words = [
-        "env",
-        "-i",
-        *(f"{k}={v}" for k, v in environment.items()),
-        str(installed[name] / "isolate"),
-        "no-format",
-    ]
+    """The path in an error is as ``filepath.Join`` leaves it: no double slash, no dot and no dot dot."""
+    for hidden in (".hidden", "..hidden"):
+        (files / hidden).mkdir()
+        shutil.copy(files / "no-format", files / hidden)
+    words = ["env", "-i", f"PATH={folder.format(files=files)}", str(installed[name] / "isolate"), "no-format"]
 
-    assert _anywhere(words, files) == started(f"{files}/no-format", "exec format error")
+    assert _anywhere(words, files) == started(f"{clean.format(files=files)}/no-format", "exec format error")
 
 
 def _anywhere(words: list[str], cwd: Path) -> Outcome:

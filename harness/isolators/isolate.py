@@ -307,7 +307,8 @@ def is_directory(path: bytes) -> bool:
 
 def clean(path: bytes) -> bytes:
     """The path as ``filepath.Clean`` makes it; ``normpath`` keeps a double slash in front (POSIX)."""
-    if path.startswith(b"/") and b"//" not in path and b"/." not in path:
+    # A hidden directory such as ~/.local is nothing to clean.
+    if path.startswith(b"/") and not any(part in path + b"/" for part in (b"//", b"/./", b"/../")):
         return path
     from os.path import normpath
 
