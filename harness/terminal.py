@@ -41,7 +41,8 @@ class OnTerminal(Spawn):
         Args:
             argv: the program and its arguments.
             raw: whether the terminal changes nothing that passes it, either way (cfmakeraw(3)).
-            options: those of ``pexpect.spawn``.
+            options: those of ``pexpect.spawn``, but for what happens between fork(2) and execve(2): ``cwd``,
+                ``preexec_fn`` and ``ignore_sighup``.
 
         Raises:
             pexpect.ExceptionPexpect: there is no such program.
@@ -56,7 +57,12 @@ class OnTerminal(Spawn):
         self.ptyproc.delayafterclose = 0
 
     def _spawnpty(
-        self, args: list[bytes], *, env: Mapping[str, str], dimensions: tuple[int, int], **_: object
+        self,
+        args: list[bytes],
+        *,
+        env: Mapping[str, str] | None,
+        dimensions: tuple[int, int] = (24, 80),
+        **_: object,
     ) -> PtyProcess:
         try:
             ours, its = os.openpty()
@@ -68,7 +74,8 @@ class OnTerminal(Spawn):
             opened = [(os.POSIX_SPAWN_OPEN, 0, os.ttyname(its), os.O_RDWR, 0)]
             copied = [(os.POSIX_SPAWN_DUP2, 0, descriptor) for descriptor in (1, 2)]
             closed = [(os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()]
-            pid = os.posix_spawn(args[0], args, env, file_actions=[*opened, *copied, *closed], setsid=True)
+            given = os.environ if env is None else env
+            pid = os.posix_spawn(args[0], args, given, file_actions=[*opened, *copied, *closed], setsid=True)
         except BaseException:
             os.close(ours)
             raise
