@@ -28,13 +28,21 @@ def shown(way, *arguments):
 with births.born(None, True) as process:
     owner = os.open(process + "/ns/user", os.O_RDONLY, dir_fd=births.PROC)
     below = links(process)
-ways = births._inside, lambda owner: births._forked(owner, new=False)
+copies, forked = [], births._forked
+
+def counted(owner, new):
+    copies.append(new)
+    return forked(owner, new)
+
+births._forked = counted
+ways = births._inside, forked
 seen = {
     "own": links("self"),
     "below": below,
-    "inside": [shown(way, owner) for way in ways],
-    "refused": [shown(way, births.PROC) for way in ways],
-    "further below": shown(births.born, owner, True),
+    "inside": [shown(way, owner, False) for way in ways],
+    "refused": [shown(way, births.PROC, new) for way in ways for new in (False, True)],
+    "further below": [shown(way, owner, True) for way in ways],
+    "copies": copies,
     "descriptors": len(os.listdir("/proc/self/fd")),
 }
 try:
@@ -74,12 +82,19 @@ def test_either_way_leads_into_a_user_namespace_and_out_of_a_mount_namespace(
 
 def test_what_refuses_one_way_is_told_as_by_the_other(seen: dict[str, Any]) -> None:
     """A descriptor that is no namespace's gives EINVAL, though no error comes from who shares the memory."""
-    assert seen["refused"] == [errno.EINVAL, errno.EINVAL]
+    assert seen["refused"] == [errno.EINVAL] * 4
 
 
 def test_a_user_namespace_can_be_made_below_another(seen: dict[str, Any]) -> None:
-    """Its user namespace is a third one."""
-    assert seen["further below"][0] not in {seen["own"][0], seen["below"][0]}
+    """Its user namespace is a third one, by either way, and its mount namespace another one."""
+    for user, mount in seen["further below"]:
+        assert user not in {seen["own"][0], seen["below"][0]}
+        assert mount != seen["own"][1]
+
+
+def test_the_interpreter_is_copied_only_to_tell_what_failed(seen: dict[str, Any]) -> None:
+    """Of what went well by the way that copies nothing, nothing was done again by the other."""
+    assert seen["copies"] == [False, True]
 
 
 def test_nothing_is_left(seen: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import signal
 from collections.abc import Iterator
@@ -16,6 +17,12 @@ from typing import Any
 from harness.search.calls import LIBC, check
 
 NEWNS, NEWUSER, VM = 0x00020000, 0x10000000, 0x00000100
+GET_PARENT = 0xB702
+"""``NS_GET_PARENT`` (ioctl_nsfs(2))."""
+
+MAPS = (("setgroups", b"deny"), ("gid_map", b"0 0 1"), ("uid_map", b"0 0 1"))
+"""What makes a process root of its user namespace as who it was: files below /proc/PID, in the order in which
+the kernel takes them (user_namespaces(7))."""
 
 PROC = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
 """The host's /proc, which no namespace of a program shows."""
@@ -26,11 +33,19 @@ _TOP = (ctypes.addressof(_STACK) + len(_STACK)) & ~15
 
 _CONTEXT, _ROOM = 8 << 10, 16 << 10
 """Bytes: more than any architecture's ``ucontext_t``, and the stack of a call."""
-_CALLS = ctypes.create_string_buffer(5 * (_CONTEXT + _ROOM) + 16)
+_MOST = 14
+"""Calls of the longest chain."""
+_CALLS = ctypes.create_string_buffer(_MOST * (_CONTEXT + _ROOM) + 16)
 _CHAIN = (ctypes.addressof(_CALLS) + 15) & ~15
 
 _SECONDS = 60
 """It sleeps until it is ended, and at most so long, for it might be left alone."""
+
+_IN_MEMORY = [
+    (ctypes.create_string_buffer(b"self/" + name.encode()), ctypes.create_string_buffer(text), len(text))
+    for name, text in MAPS
+]
+"""The same for calls in a chain: path, content and its length."""
 
 LIBC.clone.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 
@@ -44,7 +59,7 @@ def born(owner: int | None, new: bool) -> contextlib.AbstractContextManager[str]
     """
     if owner is None:
         return _below()
-    return _inside(owner) if not new and hasattr(LIBC, "makecontext") else _forked(owner, new)
+    return _inside(owner, new) if hasattr(LIBC, "makecontext") else _forked(owner, new)
 
 
 @contextlib.contextmanager
@@ -56,30 +71,57 @@ def _below() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _inside(owner: int) -> Iterator[str]:
-    """One in a given user namespace."""
+def _inside(owner: int, new: bool) -> Iterator[str]:
+    """One in a given user namespace, or in a new one below that."""
     heard, say = os.pipe()
-    sleep = (LIBC.sleep, _SECONDS), (LIBC._exit, 0)
-    there = (LIBC.setns, owner, NEWUSER), (LIBC.unshare, NEWNS), (LIBC.write, say, _CHAIN, 1)
+    there = [(LIBC.setns, owner, NEWUSER), (LIBC.unshare, NEWNS | (NEWUSER if new else 0))]
+    told = [(LIBC.write, say, _CHAIN, 1), (LIBC.sleep, _SECONDS), (LIBC._exit, 0)]
+    arrived = _is_root_below if new else _is_in
     try:
-        with _sharing(0, LIBC.setcontext, _chain(*there, *sleep)) as child:
+        with _sharing(0, LIBC.setcontext, _chain(*there, *(_mapping() if new else ()), *told)) as child:
             os.close(say)
-            if os.read(heard, 1) and _is_in(child, owner):
+            if os.read(heard, 1) and _is_apart(child) and arrived(child, owner):
                 yield child
                 return
     finally:
         os.close(heard)
     # What failed is not told by that way.
-    with _forked(owner, new=False) as child:
+    with _forked(owner, new) as child:
         yield child
 
 
+def _mapping() -> Iterator[tuple[Any, ...]]:
+    """Calls by which a process that shares this one's memory, but no descriptors, maps itself to root."""
+    # It will be given the same: the lowest number that is free.
+    file = os.dup(PROC)
+    os.close(file)
+    for path, text, length in _IN_MEMORY:
+        yield LIBC.openat, PROC, ctypes.addressof(path), os.O_WRONLY
+        yield LIBC.write, file, ctypes.addressof(text), length
+        yield LIBC.close, file
+
+
+def _is_apart(process: str) -> bool:
+    """Whether a process is in another mount namespace than this one."""
+    there, here = (os.stat(f"{each}/ns/mnt", dir_fd=PROC) for each in (process, "self"))
+    return not os.path.samestat(there, here)
+
+
 def _is_in(process: str, owner: int) -> bool:
-    """Whether a process is in a user namespace, and in another mount namespace than this one."""
-    user, mount = (os.stat(f"{process}/ns/{kind}", dir_fd=PROC) for kind in ("user", "mnt"))
-    return os.path.samestat(user, os.fstat(owner)) and not os.path.samestat(
-        mount, os.stat("self/ns/mnt", dir_fd=PROC)
-    )
+    """Whether a process is in a user namespace."""
+    return os.path.samestat(os.stat(process + "/ns/user", dir_fd=PROC), os.fstat(owner))
+
+
+def _is_root_below(process: str, owner: int) -> bool:
+    """Whether a process is in a user namespace made in the given one, and root there."""
+    with contextlib.suppress(OSError), opened(process + "/ns/user") as user:
+        above = fcntl.ioctl(user, GET_PARENT)
+        try:
+            below = os.path.samestat(os.fstat(above), os.fstat(owner))
+        finally:
+            os.close(above)
+        return below and all(_text(f"{process}/{name}").split() == text.split() for name, text in MAPS)
+    return False
 
 
 @contextlib.contextmanager
@@ -159,9 +201,22 @@ def _forked(owner: int | None, new: bool) -> Iterator[str]:
 
 def be_root(process: str) -> None:
     """Make a process root of its new user namespace, as who it was: else nobody could make one below it."""
-    for name, content in (("setgroups", b"deny"), ("gid_map", b"0 0 1"), ("uid_map", b"0 0 1")):
-        file = os.open(f"{process}/{name}", os.O_WRONLY, dir_fd=PROC)
-        try:
-            os.write(file, content)
-        finally:
-            os.close(file)
+    for name, text in MAPS:
+        with opened(f"{process}/{name}", os.O_WRONLY) as file:
+            os.write(file, text)
+
+
+def _text(path: str) -> bytes:
+    """A short file of /proc."""
+    with opened(path) as file:
+        return os.read(file, 4096)
+
+
+@contextlib.contextmanager
+def opened(path: str, mode: int = os.O_RDONLY) -> Iterator[int]:
+    """A descriptor of a file below /proc."""
+    file = os.open(path, mode, dir_fd=PROC)
+    try:
+        yield file
+    finally:
+        os.close(file)
