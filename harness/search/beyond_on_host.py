@@ -41,7 +41,7 @@ class Beyond(Program):
         self.readers: dict[int, tuple[Namespace, Table]] = {}
         super().__init__(directories)
 
-    def step(self, kind: str, actor: int, target: str, source: str) -> tuple[str, dict[int, str]]:
+    def step(self, kind: str, actor: int, target: str, source: str) -> tuple[str, dict[int, bytes]]:
         """Do one operation; the name of its error, and the tables that it changed: empty ones are gone."""
         name, tables = super().step(kind, actor, target, source)
         for number, (_, reader) in self.readers.items():

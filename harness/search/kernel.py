@@ -61,8 +61,11 @@ class Kernel:
 
     def receive(self) -> list[Answer]:
         """The answers to the program that was sent."""
-        answers: list[tuple[str, dict[str, str]]] = json.loads(self._worker.receive())
-        return [(errno, {int(number): text for number, text in texts.items()}) for errno, texts in answers]
+        short, *texts = self._worker.receive().decode().split("\0")
+        following = iter(texts)
+        return [
+            (errno, {number: next(following) for number in changed}) for errno, changed in json.loads(short)
+        ]
 
 
 def expected(steps: Iterable[Step]) -> list[render.Tables]:

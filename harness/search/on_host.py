@@ -49,7 +49,7 @@ class Table:
         self.table = os.open(process + "/mountinfo", os.O_RDONLY, dir_fd=PROC)
         self.seen = b""
 
-    def news(self) -> str | None:
+    def news(self) -> bytes | None:
         """The mount table, or nothing where it is what it was when last asked for."""
         text = more = os.pread(self.table, PAGE, 0)
         while len(more) > FULL:
@@ -58,7 +58,7 @@ class Table:
         if text == self.seen:
             return None
         self.seen = text
-        return text.decode()
+        return text
 
     def close(self) -> None:
         """Let go of it."""
@@ -125,7 +125,7 @@ class Program:
         """Keep a namespace in which this process is."""
         self.namespaces[number] = self.inside = namespace
 
-    def step(self, kind: str, actor: int, target: str, source: str) -> tuple[str, dict[int, str]]:
+    def step(self, kind: str, actor: int, target: str, source: str) -> tuple[str, dict[int, bytes]]:
         """Do one operation; the name of its error, and the tables that it changed: empty ones are gone."""
         self.gone.clear()
         try:
@@ -133,7 +133,7 @@ class Program:
             name = ""
         except OSError as error:
             name = errno.errorcode.get(error.errno or 0, str(error.errno))
-        tables = dict.fromkeys(self.gone, "")
+        tables = dict.fromkeys(self.gone, b"")
         for number, namespace in self.namespaces.items():
             text = namespace.news()
             if text is not None:
@@ -209,11 +209,7 @@ class Program:
 
 
 def serve(requests: Any, program: type[Program] = Program) -> None:
-    """Run the programs that come through execnet's channel, each as a whole.
-
-    The answer: for each step the name of its error and the tables that it changed. Both are JSON, for which
-    Python has a library in C: execnet takes values apart in Python.
-    """
+    """Run the programs that come through execnet's channel, each as a whole."""
     prepared = False
     for request in requests:
         directories, steps = json.loads(request)
@@ -227,7 +223,17 @@ def serve(requests: Any, program: type[Program] = Program) -> None:
             answers = [running.step(*step) for step in steps]
         finally:
             running.close()
-        requests.send(json.dumps(answers))
+        requests.send(joined(answers))
+
+
+def joined(answers: list[tuple[str, dict[int, bytes]]]) -> bytes:
+    """The answer to a program, parted by zeros: what is short, as JSON, and the tables in that order.
+
+    What is short is for each step the name of its error and the numbers of the tables that it changed.
+    Python has a library in C for either part; execnet would take values apart in Python.
+    """
+    short = json.dumps([(name, [*tables]) for name, tables in answers])
+    return b"\0".join([short.encode(), *(text for _, tables in answers for text in tables.values())])
 
 
 if __name__ == "__channelexec__":
