@@ -7,7 +7,7 @@ and the model's come to the same form.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -46,13 +46,18 @@ Raw = tuple[int, str, str, str, tuple[str, ...]]
 
 def of_state(state: State) -> Tables:
     """The tables that the model has."""
-    return named({number: _walk(state, number) for number in sorted(state.namespaces)})
+    groups: dict[int, set[int]] = {number: set() for number in sorted(state.namespaces)}
+    masters: dict[int, int] = {}
+    for mount in state.mounts.values():
+        if mount.group:
+            masters[mount.group] = mount.master
+            groups[mount.namespace].add(mount.group)
+    return named({number: _walk(state, number, here, masters) for number, here in groups.items()})
 
 
-def _walk(state: State, namespace: int) -> list[Raw]:
+def _walk(state: State, namespace: int, here: Set[int], masters: Mapping[int, int]) -> list[Raw]:
+    """The lines of a namespace, of which the peer groups are given, and each group's master."""
     lines: list[Raw] = []
-    here = {mount.group for mount in state.mounts.values() if mount.namespace == namespace and mount.group}
-    masters = {mount.group: mount.master for mount in state.mounts.values() if mount.group}
     waiting = [(state.mounts[state.namespaces[namespace].root], 0, "/")]
     children = state.children
     while waiting:
@@ -79,7 +84,7 @@ def _shape(state: State, mount: Mount) -> Shape:
     return mount.point, mount.source, mount.root, words + ("unbindable",) * mount.unbindable, below
 
 
-def _tags(mount: Mount, here: Iterable[int], masters: Mapping[int, int]) -> tuple[str, ...]:
+def _tags(mount: Mount, here: Set[int], masters: Mapping[int, int]) -> tuple[str, ...]:
     tags = []
     if mount.group:
         tags.append(f"shared:{mount.group}")
@@ -138,14 +143,15 @@ def _shape_of_line(children: Mapping[str, Sequence[Sequence[str]]], fields: Sequ
 def named(tables: Mapping[int, Iterable[Raw]]) -> Tables:
     """The tables with groups that are named by the first line that names them."""
     names: dict[str, str] = {}
+    renamed: dict[tuple[str, ...], tuple[str, ...]] = {(): ()}
     result: Tables = {}
     for number, lines in tables.items():
         table = []
         for depth, path, source, root, tags in lines:
-            if tags:
-                tags = tuple(_named(tag, names) for tag in tags)
+            if (words := renamed.get(tags)) is None:
+                words = renamed[tags] = tuple([_named(tag, names) for tag in tags])
             # As Line() does it, at a third of the cost: most of what a search makes are lines.
-            table.append(tuple.__new__(Line, (depth, path, source, root, tags)))
+            table.append(tuple.__new__(Line, (depth, path, source, root, words)))
         result[number] = tuple(table)
     return result
 
