@@ -109,13 +109,14 @@ class Channel:
 
 def starts_one_program(command: str) -> bool:
     """Whether a shell's command is known only to start one program with the words that stand there."""
+    name = command.partition(" ")[0]
+    if name not in _PROGRAMS and not name.startswith("/"):
+        return False
     try:
-        words = shlex.split(command)
+        # In what shlex quotes, nothing has a meaning of its own for a shell.
+        return shlex.join(shlex.split(command)) == command
     except ValueError:
         return False
-    # In what shlex quotes, nothing has a meaning of its own for a shell.
-    named = bool(words) and (words[0] in _PROGRAMS or words[0].startswith("/"))
-    return named and shlex.join(words) == command
 
 
 def exports(variables: Mapping[str, str]) -> str:
