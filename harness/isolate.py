@@ -13,8 +13,8 @@ from harness.isolators import Isolator
 from harness.namespaces import PROGRAMS, Kind
 from harness.shell import Shell
 
-_LINKS = ("ns/uts", "ns/ipc", "ns/pid", "ns/mnt", "ns/net", "ns/user")
-"""The links of a process that show the namespaces that are written down of it (namespaces(7))."""
+_KINDS = ("uts", "ipc", "pid", "mnt", "net", "user")
+"""The kinds of namespace that are written down of each process, in the kernel's words."""
 
 
 class Isolate:
@@ -72,12 +72,10 @@ def process_tree(host: LabHost, shell: Shell) -> list[Process]:
         return []
     # There, starting a program costs more than what it does: the shell reads the short files itself, and then
     # becomes the one program that is left. What /proc/self shows, a number, ends each process's links.
-    pids = ("$$", *started)
     read = 'read -r line </proc/$each/stat && echo "$line"'
-    links = " ".join(
-        f"/proc/{path}" for pid in pids for path in (*(f"{pid}/{link}" for link in _LINKS), "self")
-    )
-    shown = host.run(f"echo $$; for each in {' '.join(pids)}; do {read}; done; exec readlink {links}")
+    links = " ".join(f"/proc/$each/ns/{kind}" for kind in _KINDS)
+    each = f'{read}; set -- "$@" {links} /proc/self'
+    shown = host.run(f'echo $$; for each in $$ {told.stdout.strip()}; do {each}; done; exec readlink "$@"')
     own, *rows = shown.stdout.splitlines()
     tree = [*_processes(rows, [own, *started])]
     return [msgspec.structs.replace(process, role=_role(process, int(own), tree)) for process in tree]
