@@ -103,6 +103,7 @@ def test_only_gos_program_has_runtime_threads(
 def test_a_process_has_one_pid_for_each_level(host: LabHost, isolate: Isolate) -> None:
     """In nested PID namespaces, a process has one PID for each level, and is PID 1 in the innermost."""
     nested = shlex.join(isolate.command("pid"))
+    ending = shlex.join(isolate.command("pid", "sh", "-c", "exit 7"))
 
     @example(1)
     @settings(max_examples=3)
@@ -115,10 +116,8 @@ def test_a_process_has_one_pid_for_each_level(host: LabHost, isolate: Isolate) -
 
         assert len(pids) == depth + 1
         assert pids[-1] == "1"
+        assert inside.run(ending).rc == 7, "a level's program ends as its shell does"
 
     search()
-    control = isolate("uts")
-    pid = pid_on_the_host(control)
-    assert nspid(host, pid) == [pid], "control: without a PID namespace there is one level"
-    ending = shlex.join(isolate.command("pid", "sh", "-c", "exit 7"))
-    assert control.run(ending).rc == 7, "a level's program ends as its shell does"
+    control = pid_on_the_host(isolate("uts"))
+    assert nspid(host, control) == [control], "control: without a PID namespace there is one level"

@@ -27,7 +27,7 @@ NAMES = st.from_regex(rf"{LABEL}(\.{LABEL}){{0,3}}", fullmatch=True).filter(lamb
 SERIES = st.lists(NAMES, min_size=1, max_size=4)
 """Names that are set one after the other: one command for all costs a fraction of one for each."""
 
-FEWER = settings(max_examples=settings().max_examples // 3)
+FEWER = settings(max_examples=settings().max_examples // 2)
 """For a search that sets a series of names each time."""
 
 OWN_PID = "read pid rest </proc/self/stat; echo $pid"
