@@ -48,6 +48,8 @@ def stopped(stage: Stage) -> Iterator[subprocess.Popen[bytes]]:
         process.stdout.readline()
         process.send_signal(signal.SIGSTOP)
         try:
+            # Woken by the signal, wait(2) still reaps what has died until then: it must have stopped before.
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
             yield process
         finally:
             process.send_signal(signal.SIGCONT)
