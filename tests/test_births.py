@@ -1,4 +1,4 @@
-"""Processes that are born in copies of a mount namespace, by each way: where they are, what refuses them."""
+"""Copies of a mount namespace for other user namespaces, by each way: whose they are, what refuses them."""
 
 from __future__ import annotations
 
@@ -12,39 +12,60 @@ from typing import Any
 import pytest
 
 PROGRAM = """
-import json, os
+import fcntl, json, os, sys
 from harness.search import births
 
-def links(process):
-    return [os.readlink(f"{process}/ns/{kind}", dir_fd=births.PROC) for kind in ("user", "mnt")]
+way = getattr(births, sys.argv[1])
+mine = births.held("self", new=True)
 
-def shown(way, *arguments):
+def inodes(files):
+    return [os.fstat(file).st_ino for file in files]
+
+def parent(user):
+    return inodes([fcntl.ioctl(user, births.GET_PARENT)])[0]
+
+def belongs(copy):
+    return inodes([fcntl.ioctl(copy[0], births.GET_USERNS)])[0]
+
+def listed():
+    file = os.open("self/fd", os.O_RDONLY, dir_fd=births.PROC)
+    names = sorted(os.listdir(file))
+    os.close(file)
+    return names
+
+def lines(table):
+    return len(os.pread(table, 1 << 20, 0).splitlines())
+
+def refused(*arguments):
+    before = listed()
     try:
-        with way(*arguments) as process:
-            return links(process)
+        way(*arguments)
     except OSError as error:
-        return error.errno
+        return [error.errno, listed() == before]
 
-with births.born(None, True) as process:
-    owner = os.open(process + "/ns/user", os.O_RDONLY, dir_fd=births.PROC)
-    below = links(process)
-copies, forked = [], births._forked
+def shown(owner, new):
+    copy = way(mine[0], owner, new)
+    mount, root, _ = inodes(copy[:3])
+    user = {"user": inodes(copy[3:])[0], "parent": parent(copy[3])} if new else {}
+    return copy, {"mount": mount, "root": root, "lines": lines(copy[2]), "belongs": belongs(copy), **user}
 
-def counted(owner, new):
-    copies.append(new)
-    return forked(owner, new)
-
-births._forked = counted
-ways = births._inside, forked
+below, first = shown(None, True)
+owner = below[3]
+_, same = shown(owner, False)
+deeper, second = shown(owner, True)
+_, third = shown(owner, True)
+_, fourth = shown(deeper[3], True)
+own = inodes(mine)
 seen = {
-    "own": links("self"),
-    "below": below,
-    "inside": [shown(way, owner, False) for way in ways],
-    "refused": [shown(way, births.PROC, new) for way in ways for new in (False, True)],
-    "further below": [shown(way, owner, True) for way in ways],
-    "copies": copies,
-    "descriptors": len(os.listdir("/proc/self/fd")),
+    "own": {"mount": own[0], "root": own[1], "lines": lines(mine[2]), "user": own[3]},
+    "below": first,
+    "same": same,
+    "deeper": [second, third],
+    "deepest": fourth,
+    "no namespace": refused(mine[0], births.PROC, False),
 }
+os.chroot("/proc")
+seen["in a root of its own"] = refused(mine[0], None, True)
 try:
     os.wait()
 except ChildProcessError as error:
@@ -53,12 +74,12 @@ print(json.dumps(seen))
 """
 
 
-@pytest.fixture(scope="module")
-def seen() -> dict[str, Any]:
-    """What the program sees, in a user namespace of its own."""
+@pytest.fixture(scope="module", params=["_chained", "_forked"])
+def seen(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What the program sees, in a user namespace of its own, by one of the ways."""
     apart = ["unshare", "--user", "--map-root-user", "--mount"]
     done = subprocess.run(
-        [*apart, sys.executable, "-c", PROGRAM],
+        [*apart, sys.executable, "-c", PROGRAM, request.param],
         capture_output=True,
         text=True,
         check=False,
@@ -70,33 +91,36 @@ def seen() -> dict[str, Any]:
     return told
 
 
-def test_either_way_leads_into_a_user_namespace_and_out_of_a_mount_namespace(
-    seen: dict[str, Any],
-) -> None:
-    """A process that shares the memory, and a copy of the interpreter, are where they should be."""
-    assert seen["below"][0] != seen["own"][0]
-    for user, mount in seen["inside"]:
-        assert user == seen["below"][0]
-        assert mount != seen["own"][1]
+def test_a_copy_belongs_to_a_new_user_namespace(seen: dict[str, Any]) -> None:
+    """It is another mount namespace with the same mounts, owned by a user namespace below this one's."""
+    own, below = seen["own"], seen["below"]
+    assert below["mount"] != own["mount"]
+    assert (below["root"], below["lines"]) == (own["root"], own["lines"])
+    assert below["belongs"] == below["user"] != own["user"]
+    assert below["parent"] == own["user"]
 
 
-def test_what_refuses_one_way_is_told_as_by_the_other(seen: dict[str, Any]) -> None:
-    """A descriptor that is no namespace's gives EINVAL, though no error comes from who shares the memory."""
-    assert seen["refused"] == [errno.EINVAL] * 4
+def test_a_copy_belongs_to_a_given_user_namespace(seen: dict[str, Any]) -> None:
+    """It is a third mount namespace, of the owner that was given."""
+    assert seen["same"]["belongs"] == seen["below"]["user"]
+    assert seen["same"]["mount"] not in {seen["own"]["mount"], seen["below"]["mount"]}
 
 
-def test_a_user_namespace_can_be_made_below_another(seen: dict[str, Any]) -> None:
-    """Its user namespace is a third one, by either way, and its mount namespace another one."""
-    for user, mount in seen["further below"]:
-        assert user not in {seen["own"][0], seen["below"][0]}
-        assert mount != seen["own"][1]
+def test_a_user_namespace_is_made_below_another(seen: dict[str, Any]) -> None:
+    """As often as one likes, and below that again."""
+    one, other = seen["deeper"]
+    assert one["user"] != other["user"]
+    assert {one["parent"], other["parent"]} == {seen["below"]["user"]}
+    assert seen["deepest"]["parent"] == one["user"]
+    assert all(it["belongs"] == it["user"] for it in (one, other, seen["deepest"]))
 
 
-def test_the_interpreter_is_copied_only_to_tell_what_failed(seen: dict[str, Any]) -> None:
-    """Of what went well by the way that copies nothing, nothing was done again by the other."""
-    assert seen["copies"] == [False, True]
+def test_what_the_kernel_refuses_is_told(seen: dict[str, Any]) -> None:
+    """What is no namespace gives EINVAL, a root directory of its own EPERM, and no descriptor stays open."""
+    assert seen["no namespace"] == [errno.EINVAL, True]
+    assert seen["in a root of its own"] == [errno.EPERM, True]
 
 
-def test_nothing_is_left(seen: dict[str, Any]) -> None:
-    """No process, and of descriptors only the streams, /proc's, the owner's and the listing's own."""
-    assert (seen["children"], seen["descriptors"]) == (errno.ECHILD, 6)
+def test_no_process_is_left(seen: dict[str, Any]) -> None:
+    """Each child has been waited for."""
+    assert seen["children"] == errno.ECHILD

@@ -19,7 +19,7 @@ from harness.notebook import Notebook
 from harness.propagation.operations import Operation
 from harness.propagation.programs import parse
 from harness.propagation.state import LOST_COVER
-from harness.search import beyond, beyond_on_host, births, calls, on_host
+from harness.search import beyond, beyond_on_host, births, calls, chain, on_host
 from harness.search.differential import Difference, Search, Shown, explained
 from harness.search.differential_script import script, told
 from harness.search.hold import WITNESSES
@@ -111,7 +111,7 @@ class Played(Kernel):
 def changed(deviations: Sequence[Deviation], folder: Path) -> list[ModuleType]:
     """What runs on a host that deviates: the modules, some of them others."""
     modules = []
-    for module in (calls, births, on_host, beyond_on_host):
+    for module in (calls, chain, births, on_host, beyond_on_host):
         assert module.__file__
         text = Path(module.__file__).read_text()
         for deviation in deviations:

@@ -1,6 +1,7 @@
-"""Carried to a host beside on_host.py: processes born in copies of a mount namespace, which end at once.
+"""Carried to a host beside on_host.py: copies of a mount namespace that belong to other user namespaces.
 
-Python 3.8 and its standard library suffice.
+Only a process in such a user namespace can make one, and none comes back from there: it is a child, which has
+ended when the copy is held. Python 3.8 and its standard library suffice.
 """
 
 from __future__ import annotations
@@ -10,176 +11,121 @@ import ctypes
 import errno
 import fcntl
 import os
-import signal
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from harness.search.calls import LIBC, check
+from harness.search.chain import POSSIBLE, chained
 
-NEWNS, NEWUSER, VM = 0x00020000, 0x10000000, 0x00000100
-GET_PARENT = 0xB702
-"""``NS_GET_PARENT`` (ioctl_nsfs(2))."""
+NEWNS, NEWUSER = 0x00020000, 0x10000000
+GET_USERNS, GET_PARENT = 0xB701, 0xB702
+"""``NS_GET_USERNS`` and ``NS_GET_PARENT`` (ioctl_nsfs(2))."""
+
+PROC = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+"""The host's /proc, which no namespace of a program shows."""
+
+HELD = ("ns/mnt", "root", "mountinfo", "ns/user")
+"""What is held of a process, as files below /proc/PID: the last one where its user namespace is new."""
 
 MAPS = (("setgroups", b"deny"), ("gid_map", b"0 0 1"), ("uid_map", b"0 0 1"))
 """What makes a process root of its user namespace as who it was: files below /proc/PID, in the order in which
 the kernel takes them (user_namespaces(7))."""
 
-PROC = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
-"""The host's /proc, which no namespace of a program shows."""
 
-_STACK = ctypes.create_string_buffer(64 << 10)
-_TOP = (ctypes.addressof(_STACK) + len(_STACK)) & ~15
-"""Of the process that shares this one's memory: there is one at a time."""
+def copied(inside: int, owner: int | None, new: bool) -> list[int]:
+    """Copy this process's mount namespace for another user namespace; descriptors of what is :data:`HELD`.
 
-_CONTEXT, _ROOM = 8 << 10, 16 << 10
-"""Bytes: more than any architecture's ``ucontext_t``, and the stack of a call."""
-_MOST = 14
-"""Calls of the longest chain."""
-_CALLS = ctypes.create_string_buffer(_MOST * (_CONTEXT + _ROOM) + 16)
-_CHAIN = (ctypes.addressof(_CALLS) + 15) & ~15
+    Args:
+        inside: a descriptor of this process's mount namespace.
+        owner: one of the user namespace; without, this process's.
+        new: whether the copy is for a new one below that.
 
-_SECONDS = 60
-"""It sleeps until it is ended, and at most so long, for it might be left alone."""
-
-_IN_MEMORY = [
-    (ctypes.create_string_buffer(b"self/" + name.encode()), ctypes.create_string_buffer(text), len(text))
-    for name, text in MAPS
-]
-"""The same for calls in a chain: path, content and its length."""
-
-LIBC.clone.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-
-
-def born(owner: int | None, new: bool) -> contextlib.AbstractContextManager[str]:
-    """A process in a copy of this one's mount namespace, as a path below /proc.
-
-    It is in a given user namespace, or else this one's, or in a new one below that. Where it can, it shares
-    this one's memory and runs no Python, but functions of the C library on a stack of its own: where a kernel
-    is emulated, to copy an interpreter costs more than the rest of a program.
+    Raises:
+        OSError: the kernel refuses it.
     """
-    if owner is None:
-        return _below()
-    return _inside(owner, new) if hasattr(LIBC, "makecontext") else _forked(owner, new)
+    return (_chained if POSSIBLE else _forked)(inside, owner, new)
 
 
-@contextlib.contextmanager
-def _below() -> Iterator[str]:
-    """One in a new user namespace below this one's."""
-    with _sharing(NEWNS | NEWUSER, LIBC.sleep, _SECONDS) as child:
-        be_root(child)
-        yield child
+_PATHS = {name: ctypes.create_string_buffer(b"self/" + name.encode()) for name in (*HELD, *dict(MAPS))}
+_TEXTS = {name: ctypes.create_string_buffer(text) for name, text in MAPS}
+"""What calls in a chain are given: it is to stay where it is."""
+
+_OPEN = [(LIBC.openat, PROC, ctypes.addressof(_PATHS[name]), os.O_RDONLY | os.O_CLOEXEC) for name in HELD]
 
 
-@contextlib.contextmanager
-def _inside(owner: int, new: bool) -> Iterator[str]:
-    """One in a given user namespace, or in a new one below that."""
-    heard, say = os.pipe()
-    there = [(LIBC.setns, owner, NEWUSER), (LIBC.unshare, NEWNS | (NEWUSER if new else 0))]
-    told = [(LIBC.write, say, _CHAIN, 1), (LIBC.sleep, _SECONDS), (LIBC._exit, 0)]
-    arrived = _is_root_below if new else _is_in
+def _chained(inside: int, owner: int | None, new: bool) -> list[int]:
+    """Have a copy made by a chain of calls."""
+    # A process that shares the descriptors is given the lowest numbers that are free: these.
+    made = [os.dup(PROC) for _ in HELD[: 3 + new]]
+    _close(made)
+    calls: list[tuple[Any, ...]] = []
+    if owner is not None:
+        calls.append((LIBC.setns, owner, NEWUSER))
+        if new:
+            # Who is nobody in a user namespace may not make another one; who is somebody remains so.
+            calls += _mapping(made[0])
+    error = chained([*calls, (LIBC.unshare, NEWNS | (NEWUSER if new else 0)), *_OPEN[: 3 + new]])
+    if _is_copy(made, inside, owner):
+        return made
+    _close(made)
+    if not error:
+        raise RuntimeError("all calls went well, but what was made is no copy")
+    raise OSError(error, os.strerror(error))
+
+
+def _close(files: Sequence[int]) -> None:
+    for file in files:
+        with contextlib.suppress(OSError):
+            os.close(file)
+
+
+def _mapping(file: int) -> list[tuple[Any, ...]]:
+    """The calls by which a process makes itself root, given the lowest descriptor that is free."""
+    return [
+        call
+        for name, text in MAPS
+        for call in (
+            (LIBC.openat, PROC, ctypes.addressof(_PATHS[name]), os.O_WRONLY),
+            (LIBC.write, file, ctypes.addressof(_TEXTS[name]), len(text)),
+            (LIBC.close, file),
+        )
+    ]
+
+
+def _is_copy(made: Sequence[int], inside: int, owner: int | None) -> bool:
+    """Whether descriptors are those of another mount namespace that belongs where it should."""
     try:
-        with _sharing(0, LIBC.setcontext, _chain(*there, *(_mapping() if new else ()), *told)) as child:
-            os.close(say)
-            if os.read(heard, 1) and _is_apart(child) and arrived(child, owner):
-                yield child
-                return
-    finally:
-        os.close(heard)
-    # What failed is not told by that way.
-    with _forked(owner, new) as child:
-        yield child
+        mount, *_ = status = [os.fstat(file) for file in made]
+        if os.path.samestat(mount, os.fstat(inside)):
+            return False
+        belongs = _named(made[0], GET_USERNS)
+        if len(made) == len(HELD):
+            return os.path.samestat(belongs, status[-1]) and (
+                owner is None or os.path.samestat(_named(made[-1], GET_PARENT), os.fstat(owner))
+            )
+        return owner is not None and os.path.samestat(belongs, os.fstat(owner))
+    except OSError:
+        return False
 
 
-def _mapping() -> Iterator[tuple[Any, ...]]:
-    """Calls by which a process that shares this one's memory, but no descriptors, maps itself to root."""
-    # It will be given the same: the lowest number that is free.
-    file = os.dup(PROC)
-    os.close(file)
-    for path, text, length in _IN_MEMORY:
-        yield LIBC.openat, PROC, ctypes.addressof(path), os.O_WRONLY
-        yield LIBC.write, file, ctypes.addressof(text), length
-        yield LIBC.close, file
-
-
-def _is_apart(process: str) -> bool:
-    """Whether a process is in another mount namespace than this one."""
-    there, here = (os.stat(f"{each}/ns/mnt", dir_fd=PROC) for each in (process, "self"))
-    return not os.path.samestat(there, here)
-
-
-def _is_in(process: str, owner: int) -> bool:
-    """Whether a process is in a user namespace."""
-    return os.path.samestat(os.stat(process + "/ns/user", dir_fd=PROC), os.fstat(owner))
-
-
-def _is_root_below(process: str, owner: int) -> bool:
-    """Whether a process is in a user namespace made in the given one, and root there."""
-    with contextlib.suppress(OSError), opened(process + "/ns/user") as user:
-        above = fcntl.ioctl(user, GET_PARENT)
-        try:
-            below = os.path.samestat(os.fstat(above), os.fstat(owner))
-        finally:
-            os.close(above)
-        return below and all(_text(f"{process}/{name}").split() == text.split() for name, text in MAPS)
-    return False
-
-
-@contextlib.contextmanager
-def _sharing(flags: int, function: Any, argument: int) -> Iterator[str]:
-    """One that shares this one's memory and calls a function of the C library; it is ended afterwards."""
-    child = LIBC.clone(function, _TOP, flags | VM | signal.SIGCHLD, argument)
-    check(child)
+def _named(namespace: int, question: int) -> os.stat_result:
+    """The status of the namespace that another one names when asked."""
+    named = fcntl.ioctl(namespace, question)
     try:
-        yield str(child)
+        return os.fstat(named)
     finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        os.close(named)
 
 
-class _Context(ctypes.Structure):
-    """What a ``ucontext_t`` begins with on every architecture (``<sys/ucontext.h>``)."""
-
-    _fields_ = (
-        ("flags", ctypes.c_ulong),
-        ("next", ctypes.c_void_p),
-        ("stack", ctypes.c_void_p),
-        ("stack_flags", ctypes.c_int),
-        ("stack_size", ctypes.c_size_t),
-    )
-
-
-def _chain(*calls: tuple[Any, ...]) -> int:
-    """The address of a context for setcontext(3), by which functions are called one after the other.
-
-    Each call is a function and its arguments, which are integers; the last one must not return. There is one
-    chain at a time.
-    """
-    following = None
-    for number, (function, *arguments) in reversed([*enumerate(calls)]):
-        address = _CHAIN + number * (_CONTEXT + _ROOM)
-        LIBC.getcontext(ctypes.c_void_p(address))
-        context = _Context.from_address(address)
-        context.next, context.stack, context.stack_size = following, address + _CONTEXT, _ROOM
-        words = [ctypes.c_long(argument) for argument in arguments]
-        LIBC.makecontext(ctypes.c_void_p(address), function, len(words), *words)
-        following = address
-    return _CHAIN
-
-
-@contextlib.contextmanager
-def _forked(owner: int | None, new: bool) -> Iterator[str]:
-    """One that goes into the user namespace by itself: only from there a further one can be made."""
+def _forked(_: int, owner: int | None, new: bool) -> list[int]:
+    """Have a copy made by a copy of the interpreter."""
     heard, say = os.pipe()
     wait, release = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(release)
         try:
-            if owner is not None:
-                check(LIBC.setns(owner, NEWUSER))
-            check(LIBC.unshare(NEWNS | (NEWUSER if new else 0)))
-            if new:
-                be_root("self")
+            _go(owner, new)
             os.write(say, b"0")
             os.read(wait, 1)
         except OSError as error:
@@ -192,31 +138,31 @@ def _forked(owner: int | None, new: bool) -> Iterator[str]:
         number = int(os.read(heard, 16) or errno.ECHILD)
         if number:
             raise OSError(number, os.strerror(number))
-        yield str(child)
+        return held(str(child), new=new)
     finally:
         os.close(release)
         os.close(heard)
         os.waitpid(child, 0)
 
 
-def be_root(process: str) -> None:
-    """Make a process root of its new user namespace, as who it was: else nobody could make one below it."""
+def _go(owner: int | None, new: bool) -> None:
+    """Become a process in a copy of its mount namespace, for the user namespace or a new one below it."""
+    if owner is not None:
+        check(LIBC.setns(owner, NEWUSER))
+        if new:
+            _be_root()
+    check(LIBC.unshare(NEWNS | (NEWUSER if new else 0)))
+
+
+def _be_root() -> None:
+    """Be root in the user namespace as who this process was; who is that already remains so."""
     for name, text in MAPS:
-        with opened(f"{process}/{name}", os.O_WRONLY) as file:
+        file = os.open("self/" + name, os.O_WRONLY, dir_fd=PROC)
+        with contextlib.suppress(PermissionError):
             os.write(file, text)
-
-
-def _text(path: str) -> bytes:
-    """A short file of /proc."""
-    with opened(path) as file:
-        return os.read(file, 4096)
-
-
-@contextlib.contextmanager
-def opened(path: str, mode: int = os.O_RDONLY) -> Iterator[int]:
-    """A descriptor of a file below /proc."""
-    file = os.open(path, mode, dir_fd=PROC)
-    try:
-        yield file
-    finally:
         os.close(file)
+
+
+def held(process: str, *, new: bool = False) -> list[int]:
+    """Descriptors of what is :data:`HELD` of a process, given as a path below /proc."""
+    return [os.open(f"{process}/{name}", os.O_RDONLY, dir_fd=PROC) for name in HELD[: 3 + new]]

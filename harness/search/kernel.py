@@ -12,7 +12,7 @@ from harness.propagation.operations import Operation
 from harness.propagation.programs import Step
 from harness.propagation.render import Raw
 from harness.propagation.state import DIRECTORIES
-from harness.search import beyond_on_host, births, calls, on_host
+from harness.search import beyond_on_host, births, calls, chain, on_host
 from harness.worker import Worker
 
 Answer = tuple[str, Mapping[int, str]]
@@ -35,12 +35,12 @@ class Disagreement:
 
 def worker(host: LabHost) -> Worker:
     """A worker that runs programs on a host."""
-    return Worker(host, on_host, beside=[calls, births])
+    return Worker(host, on_host, beside=[calls, chain, births])
 
 
 def wider_worker(host: LabHost) -> Worker:
     """A worker that also does operations beyond the model."""
-    return Worker(host, beyond_on_host, beside=[calls, births, on_host])
+    return Worker(host, beyond_on_host, beside=[calls, chain, births, on_host])
 
 
 class Kernel:

@@ -14,7 +14,7 @@ import os
 import threading
 from typing import Any
 
-from harness.search.births import NEWNS, PROC, born
+from harness.search.births import NEWNS, copied, held
 from harness.search.calls import LIBC, call, check, furnish, mount
 
 channel: Any
@@ -44,9 +44,9 @@ ORIGIN: Namespace
 class Table:
     """A mount table as it is seen by who opened it."""
 
-    def __init__(self, process: str) -> None:
-        """Hold the one that a process sees, given as a path below /proc."""
-        self.table = os.open(process + "/mountinfo", os.O_RDONLY, dir_fd=PROC)
+    def __init__(self, table: int) -> None:
+        """Hold it by its descriptor."""
+        self.table = table
         self.seen = b""
 
     def news(self) -> bytes | None:
@@ -68,12 +68,10 @@ class Table:
 class Namespace(Table):
     """A mount namespace held by descriptors: itself, its root directory, its mount table, its owner."""
 
-    def __init__(self, process: str, owner: int | None) -> None:
-        """Hold the mount namespace of a process, given as a path below /proc."""
-        self.itself = os.open(process + "/ns/mnt", os.O_RDONLY, dir_fd=PROC)
-        self.root = os.open(process + "/root", os.O_RDONLY | os.O_DIRECTORY, dir_fd=PROC)
-        self.owner = owner
-        super().__init__(process)
+    def __init__(self, itself: int, root: int, table: int, owner: int | None = None) -> None:
+        """Hold it by descriptors; who owns it is not told where that is this process's user namespace."""
+        self.itself, self.root, self.owner = itself, root, owner
+        super().__init__(table)
 
     def enter(self) -> None:
         """Become a process of the namespace; its root directory is the namespace's first mount."""
@@ -104,7 +102,7 @@ def prepare(directories: list[str]) -> None:
     root = os.open("/", os.O_RDONLY)
     furnish(root, directories)
     os.close(root)
-    ORIGIN = Namespace(ME, None)
+    ORIGIN = Namespace(*held(ME))
 
 
 class Program:
@@ -119,7 +117,7 @@ class Program:
         self.gone: list[int] = []
         ORIGIN.enter()
         check(LIBC.unshare(NEWNS))
-        self.hold(0, Namespace(ME, None))
+        self.hold(0, Namespace(*held(ME)))
 
     def hold(self, number: int, namespace: Namespace) -> None:
         """Keep a namespace in which this process is."""
@@ -187,17 +185,11 @@ class Program:
         owner = None if kind == "unshare-first" else namespace.owner
         if owner is None and kind != "unshare-user":
             check(LIBC.unshare(NEWNS))
-            self.hold(number, Namespace(ME, None))
+            self.hold(number, Namespace(*held(ME)))
         else:
-            self.namespaces[number] = self.descend(owner, new=kind == "unshare-user")
-
-    def descend(self, owner: int | None, *, new: bool) -> Namespace:
-        """A copy of the namespace, owned by a given user namespace or a new one below that."""
-        with born(owner, new) as process:
-            if new:
-                owner = os.open(process + "/ns/user", os.O_RDONLY, dir_fd=PROC)
-                self.owners.append(owner)
-            return Namespace(process, owner)
+            itself, root, table, *made = copied(namespace.itself, owner, kind == "unshare-user")
+            self.owners += made
+            self.namespaces[number] = Namespace(itself, root, table, made[0] if made else owner)
 
     def close(self) -> None:
         """Let every namespace die."""
