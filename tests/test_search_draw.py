@@ -1,4 +1,4 @@
-"""A search hears the verdict on a program when the next one has begun, and misses and mixes up none."""
+"""A search hears the verdict on a program when the next ones have begun, and misses and mixes up none."""
 
 from __future__ import annotations
 
@@ -37,41 +37,45 @@ class Host:
         return verdict
 
 
-def search(host: Host, examples: int = EXAMPLES) -> int | None:
+def search(host: Host, ahead: int = 1) -> int | None:
     """What is found by this seed."""
-    return hunt(NUMBERS, host.ask, examples, 1)
+    return hunt(NUMBERS, host.ask, EXAMPLES, 1, ahead)
 
 
-def test_each_program_is_heard_of_while_the_next_one_runs() -> None:
-    """Where none differs, every program is tried and heard of, one behind the one before."""
+@pytest.mark.parametrize("ahead", [1, 5, EXAMPLES])
+def test_each_program_is_heard_of_while_the_next_ones_run(ahead: int) -> None:
+    """Where none differs, every program is tried and heard of, so many behind the ones before."""
     host = Host(lambda place, number: False)
 
-    assert search(host) is None
+    assert search(host, ahead) is None
     assert host.asked == host.heard
-    assert (len(host.asked), host.ahead) == (EXAMPLES, 2)
+    assert (len(host.asked), host.ahead) == (EXAMPLES, min(ahead + 1, EXAMPLES))
 
 
+@pytest.mark.parametrize("ahead", [1, 5])
 @pytest.mark.parametrize("place", [0, 7, EXAMPLES - 1])
-def test_program_that_differs_is_found(place: int) -> None:
+def test_program_that_differs_is_found(place: int, ahead: int) -> None:
     """The first, any, and the last program are found to differ, and nothing is left unheard."""
     every = Host(lambda place, number: False)
     search(every)
     host = Host(lambda _, number: number == every.asked[place])
 
-    assert search(host) == every.asked[place]
+    assert search(host, ahead) == every.asked[place]
     assert host.asked == host.heard
 
 
-def test_first_of_those_that_differ_is_found() -> None:
+@pytest.mark.parametrize("ahead", [1, 5])
+def test_first_of_those_that_differ_is_found(ahead: int) -> None:
     """What runs already when a program is found to differ is heard of too, and changes nothing."""
     host = Host(lambda place, number: place >= 9)
 
-    assert search(host) == host.asked[9]
+    assert search(host, ahead) == host.asked[9]
     assert host.asked == host.heard
-    assert len(host.asked) == 11
+    assert len(host.asked) == 10 + ahead
 
 
-def test_worker_that_breaks_is_no_verdict() -> None:
+@pytest.mark.parametrize("ahead", [1, 5])
+def test_worker_that_breaks_is_no_verdict(ahead: int) -> None:
     """An error of the lab ends the search as such, and nothing is tried after it."""
 
     def broken(place: int, number: int) -> bool:
@@ -81,5 +85,5 @@ def test_worker_that_breaks_is_no_verdict() -> None:
 
     host = Host(broken)
     with pytest.raises(LabError, match="broken"):
-        search(host)
-    assert len(host.asked) == 5
+        search(host, ahead)
+    assert len(host.asked) == 4 + ahead

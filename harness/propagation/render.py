@@ -13,6 +13,9 @@ from typing import NamedTuple
 
 from harness.propagation.state import Mount, State
 
+Tags = tuple[str, ...]
+"""What mountinfo's optional fields tell of a mount."""
+
 
 class Line(NamedTuple):
     """A mount of a namespace; ``depth`` tells on which of the lines before it lies."""
@@ -21,7 +24,7 @@ class Line(NamedTuple):
     path: str
     source: str
     root: str
-    tags: tuple[str, ...]
+    tags: Tags
 
     def __str__(self) -> str:
         """The line as a person reads it."""
@@ -37,22 +40,27 @@ Table = tuple[Line, ...]
 Tables = dict[int, Table]
 """The tables of namespaces, by their numbers."""
 
-Shape = tuple[str, str, str, tuple[str, ...], "list[Shape]"]
+Shape = tuple[str, str, str, Tags, "list[Shape]"]
 """What orders mounts at one place: point, source, root, tags without numbers, the shapes of what is on it."""
 
-Raw = tuple[int, str, str, str, tuple[str, ...]]
-"""A mount before its groups have names: depth, path, source, root, tags with numbers."""
+Raw = tuple[tuple[int, str, str, str], Tags]
+"""A mount before its groups have names: depth, path, source and root; and tags with numbers."""
 
 
 def of_state(state: State) -> Tables:
     """The tables that the model has."""
+    return named(raw_of_state(state))
+
+
+def raw_of_state(state: State) -> dict[int, list[Raw]]:
+    """The tables that the model has, by its own numbers of groups."""
     groups: dict[int, set[int]] = {number: set() for number in sorted(state.namespaces)}
     masters: dict[int, int] = {}
     for mount in state.mounts.values():
         if mount.group:
             masters[mount.group] = mount.master
             groups[mount.namespace].add(mount.group)
-    return named({number: _walk(state, number, here, masters) for number, here in groups.items()})
+    return {number: _walk(state, number, here, masters) for number, here in groups.items()}
 
 
 def _walk(state: State, namespace: int, here: Set[int], masters: Mapping[int, int]) -> list[Raw]:
@@ -62,7 +70,7 @@ def _walk(state: State, namespace: int, here: Set[int], masters: Mapping[int, in
     children = state.children
     while waiting:
         mount, depth, path = waiting.pop()
-        lines.append((depth, path, mount.source, mount.root, _tags(mount, here, masters)))
+        lines.append(((depth, path, mount.source, mount.root), _tags(mount, here, masters)))
         above = children.get(mount.id, ())
         if len(above) > 1 and not _lie_apart([child.point for child in above]):
             above = sorted(above, key=lambda it: _shape(state, it))
@@ -84,7 +92,7 @@ def _shape(state: State, mount: Mount) -> Shape:
     return mount.point, mount.source, mount.root, words + ("unbindable",) * mount.unbindable, below
 
 
-def _tags(mount: Mount, here: Set[int], masters: Mapping[int, int]) -> tuple[str, ...]:
+def _tags(mount: Mount, here: Set[int], masters: Mapping[int, int]) -> Tags:
     tags = []
     if mount.group:
         tags.append(f"shared:{mount.group}")
@@ -118,7 +126,7 @@ def of_text(text: str, *, options: bool = False) -> list[Raw]:
         depth, fields = waiting.pop()
         end = fields.index("-", 6)
         tags = (*fields[6:end], *_unusual(fields[5])) if options else tuple(fields[6:end])
-        lines.append((depth, fields[4], fields[end + 2], fields[3], tags))
+        lines.append(((depth, fields[4], fields[end + 2], fields[3]), tags))
         below = children.get(fields[0])
         if below:
             if len(below) > 1:
@@ -143,15 +151,14 @@ def _shape_of_line(children: Mapping[str, Sequence[Sequence[str]]], fields: Sequ
 def named(tables: Mapping[int, Iterable[Raw]]) -> Tables:
     """The tables with groups that are named by the first line that names them."""
     names: dict[str, str] = {}
-    renamed: dict[tuple[str, ...], tuple[str, ...]] = {(): ()}
+    renamed: dict[Tags, Tags] = {(): ()}
     result: Tables = {}
     for number, lines in tables.items():
         table = []
-        for depth, path, source, root, tags in lines:
+        for what, tags in lines:
             if (words := renamed.get(tags)) is None:
                 words = renamed[tags] = tuple([_named(tag, names) for tag in tags])
-            # As Line() does it, at a third of the cost: most of what a search makes are lines.
-            table.append(tuple.__new__(Line, (depth, path, source, root, words)))
+            table.append(Line(*what, words))
         result[number] = tuple(table)
     return result
 
@@ -161,3 +168,44 @@ def _named(tag: str, names: dict[str, str]) -> str:
     if not colon:
         return tag
     return f"{word}:{names.setdefault(number, str(len(names) + 1))}"
+
+
+def alike(one: Mapping[int, Sequence[Raw]], other: Mapping[int, Sequence[Raw]]) -> bool:
+    """Whether tables have the same canonical form: what :func:`named` would show, at a third of the cost.
+
+    Each group of the one stands for one group of the other wherever it is named, and no two for the same.
+    """
+    if one.keys() != other.keys():
+        return False
+    pairs: dict[Tags, Tags] = {(): ()}
+    groups: dict[str, str] = {}
+    back: dict[str, str] = {}
+    for number, lines in one.items():
+        others = other[number]
+        if len(lines) != len(others):
+            return False
+        for (what, tags), (what_there, there) in zip(lines, others, strict=True):
+            if what != what_there:
+                return False
+            known = pairs.get(tags)
+            if known is None and _pair(tags, there, groups, back):
+                pairs[tags] = there
+            elif known != there:
+                return False
+    return True
+
+
+def _pair(tags: Tags, there: Tags, groups: dict[str, str], back: dict[str, str]) -> bool:
+    """Note which groups stand for which; whether that is as it was, and the words are the same."""
+    if len(tags) != len(there):
+        return False
+    for mine, theirs in zip(tags, there, strict=True):
+        (word, _, group), (other_word, _, other_group) = mine.partition(":"), theirs.partition(":")
+        if (word, bool(group)) != (other_word, bool(other_group)):
+            return False
+        if (
+            groups.setdefault(group, other_group) != other_group
+            or back.setdefault(other_group, group) != group
+        ):
+            return False
+    return True

@@ -55,7 +55,7 @@ def difference(
         for side, (_, texts) in zip(tables, (first, second), strict=True):
             side.change(texts)
         changed = first[1] or second[1]
-        if first[0] != second[0] or (changed and tables[0].shown() != tables[1].shown()):
+        if first[0] != second[0] or (changed and not render.alike(tables[0].raw, tables[1].raw)):
             return Difference(operations[:number], (shown(one[:number]), shown(other[:number])))
     return None
 

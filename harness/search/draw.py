@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+from collections import deque
 from collections.abc import Callable, Iterator, Set
 from random import Random
 from typing import Generic, TypeVar
@@ -48,11 +50,15 @@ def _draws(data: bytes, limits: Draw) -> Iterator[Draw]:
 
 
 def hunt(
-    strategy: st.SearchStrategy[Program], ask: Callable[[Program], Verdict], examples: int, seed: int | None
+    strategy: st.SearchStrategy[Program],
+    ask: Callable[[Program], Verdict],
+    examples: int,
+    seed: int | None,
+    ahead: int = 1,
 ) -> Program | None:
     """A program that differs, of so many; none where none does. Without a seed the profile decides on chance.
 
-    ``ask`` begins to try a program; its verdict is heard when the next one has begun.
+    ``ask`` begins to try a program; its verdict is heard when the next ones, so many ``ahead``, have begun.
 
     Raises:
         LabError: a worker broke; what it ran tells nothing.
@@ -62,18 +68,19 @@ def hunt(
     chance = seed is not None or not settings.default.derandomize
     for done in range(0, examples, BATCH):
         random = Random(seeds.getrandbits(64) if chance else done)  # noqa: S311
-        found = _Batch(ask).run(strategy, min(BATCH, examples - done), random)
+        found = _Batch(ask, ahead).run(strategy, min(BATCH, examples - done), random)
         if found:
             return found[0]
     return None
 
 
 class _Batch(Generic[Program]):
-    """One search of hypothesis, of which each program runs while the next one is drawn."""
+    """One search of hypothesis, of which programs run while the next ones are drawn."""
 
-    def __init__(self, ask: Callable[[Program], Verdict]) -> None:
+    def __init__(self, ask: Callable[[Program], Verdict], ahead: int) -> None:
         self._ask = ask
-        self._waiting: tuple[Program, Verdict] | None = None
+        self._ahead = ahead
+        self._waiting: deque[tuple[Program, Verdict]] = deque()
         self._differing: list[Program] = []
         self._broken: list[LabError] = []
 
@@ -83,28 +90,41 @@ class _Batch(Generic[Program]):
         options = settings(
             max_examples=examples, derandomize=False, database=None, phases=[Phase.generate], deadline=None
         )
-        with contextlib.suppress(NoSuchExample):
+        with contextlib.suppress(NoSuchExample), _collecting_rarely():
             find(strategy, self._try, settings=options, random=random)
-        self._hear(self._waiting)
+        while self._waiting:
+            self._hear()
         if self._broken:
             raise self._broken[0]
         return self._differing[:1]
 
     def _try(self, program: Program) -> bool:
-        """Begin with a program and hear of the one before; hypothesis is never told that one differs."""
+        """Begin with a program and hear of an earlier one; hypothesis is never told that one differs."""
         if not (self._broken or self._differing):
-            before, self._waiting = self._waiting, None
             try:
-                self._waiting = program, self._ask(program)
+                self._waiting.append((program, self._ask(program)))
             except LabError as error:
                 self._broken.append(error)
-            self._hear(before)
+            if len(self._waiting) > self._ahead:
+                self._hear()
         return False
 
-    def _hear(self, waiting: tuple[Program, Verdict] | None) -> None:
+    def _hear(self) -> None:
+        program, verdict = self._waiting.popleft()
         try:
-            if waiting and not self._broken and waiting[1]():
-                self._differing.append(waiting[0])
+            if not self._broken and verdict():
+                self._differing.append(program)
         except LabError as error:
             # An error in a predicate would be shrunk, as if it were what is looked for.
             self._broken.append(error)
+
+
+@contextlib.contextmanager
+def _collecting_rarely() -> Iterator[None]:
+    """Look for cycles of garbage more rarely: hardly anything that a search makes is in one."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

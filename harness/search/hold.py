@@ -20,7 +20,7 @@ from harness.propagation.state import (
     first,
 )
 from harness.search.draw import hunt, programs
-from harness.search.kernel import Disagreement, Kernel, disagreement, expected
+from harness.search.kernel import TOGETHER, Disagreement, Kernel, disagreement, expected
 from harness.search.memory import Memory
 
 WITNESSES: dict[str, list[Operation]] = {
@@ -74,7 +74,7 @@ class Search:
         for opening in OPENINGS:
             if self.check(replay(opening, self._known)):
                 return self.shortest(replay(opening, self._known))
-        drawn = hunt(programs(self._known), self._ask, examples, seed)
+        drawn = hunt(programs(self._known), self._ask, examples, seed, 2 * TOGETHER)
         return self.shortest(drawn) if drawn else None
 
     def check(self, steps: Sequence[Step]) -> Disagreement | None:

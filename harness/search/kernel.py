@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from harness.worker import Worker
 
 Answer = tuple[str, Mapping[int, str]]
 """What a host says of a step: the error's name, and the mount tables that it changed."""
+
+TOGETHER = int(__import__("os").environ.get("TOG", "1"))
+"""Programs in one message: in a guest, what carries a message costs as much as four steps."""
 
 MADE = sorted(DIRECTORIES - {"/"})
 """The directories that a host makes in every file system."""
@@ -49,6 +53,9 @@ class Kernel:
     def __init__(self, worker: Worker) -> None:
         """The worker is that of a host, or of a host and operations beyond the model."""
         self._worker = worker
+        self._unsent: list[list[Operation]] = []
+        self._unheard = 0
+        self._answers: deque[list[Answer]] = deque()
 
     def run(self, steps: Sequence[Step]) -> list[Answer]:
         """Run one program: for each step what the kernel says, in one round trip."""
@@ -56,30 +63,48 @@ class Kernel:
         return self.receive()
 
     def send(self, operations: Iterable[Operation]) -> None:
-        """Have a program run; the answers are fetched by :meth:`receive`."""
-        self._worker.send(json.dumps((MADE, [*operations])))
+        """Have a program run, with up to :data:`TOGETHER`; the answers are fetched by :meth:`receive`."""
+        self._unsent.append([*operations])
+        if len(self._unsent) == TOGETHER:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._worker.send(json.dumps((MADE, self._unsent)))
+        self._unsent = []
+        self._unheard += 1
 
     def receive(self) -> list[Answer]:
-        """The answers to the program that was sent."""
-        short, *texts = self._worker.receive().decode().split("\0")
-        following = iter(texts)
-        return [
-            (errno, {number: next(following) for number in changed}) for errno, changed in json.loads(short)
-        ]
+        """The answers to the first program that was sent and not heard of."""
+        if not self._answers:
+            if not self._unheard:
+                self._flush()
+            self._unheard -= 1
+            self._answers += _parted(self._worker.receive())
+        return self._answers.popleft()
 
 
-def expected(steps: Iterable[Step]) -> list[render.Tables]:
+def _parted(message: bytes) -> list[list[Answer]]:
+    """The answers to the programs of one message (``on_host.joined``)."""
+    short, *texts = message.decode().split("\0")
+    following = iter(texts)
+    return [
+        [(errno, {number: next(following) for number in changed}) for errno, changed in answers]
+        for answers in json.loads(short)
+    ]
+
+
+def expected(steps: Iterable[Step]) -> list[Mapping[int, list[Raw]]]:
     """The model's tables after each step: the same object where nothing has changed."""
-    tables: list[render.Tables] = []
+    tables: list[Mapping[int, list[Raw]]] = []
     state = None
     for step in steps:
-        tables.append(tables[-1] if step.state is state else render.of_state(step.state))
+        tables.append(tables[-1] if step.state is state else render.raw_of_state(step.state))
         state = step.state
     return tables
 
 
 def disagreement(
-    steps: Sequence[Step], answers: Sequence[Answer], model: Sequence[render.Tables] = ()
+    steps: Sequence[Step], answers: Sequence[Answer], model: Sequence[Mapping[int, list[Raw]]] = ()
 ) -> Disagreement | None:
     """The first step that the kernel has otherwise than the model; none where they agree throughout.
 
@@ -93,7 +118,7 @@ def disagreement(
         tables.change(texts)
         # Where nothing changed on either side, they agree as they did before.
         same = after is before and not texts
-        if errno != step.errno or not (same or tables.shown() == after):
+        if errno != step.errno or not (same or render.alike(tables.raw, after)):
             return Disagreement(steps[:number], errno, seen(steps[:number], answers))
         before = after
     return None
@@ -112,19 +137,22 @@ def seen(steps: Sequence[Step], answers: Iterable[Answer]) -> list[render.Tables
 class Tables:
     """The kernel's mount tables as they stand."""
 
+    raw: dict[int, list[Raw]]
+    """By the kernel's numbers of groups."""
+
     def __init__(self, *, options: bool = False) -> None:
         """None so far; of each mount its own options too, or not."""
         self._options = options
-        self._raw: dict[int, list[Raw]] = {}
+        self.raw = {}
 
     def change(self, texts: Mapping[int, str]) -> None:
         """Take in the tables that a step changed; empty ones are gone."""
         for number, text in texts.items():
             if text:
-                self._raw[number] = render.of_text(text, options=self._options)
+                self.raw[number] = render.of_text(text, options=self._options)
             else:
-                self._raw.pop(number, None)
+                self.raw.pop(number, None)
 
     def shown(self) -> render.Tables:
         """The tables in canonical form."""
-        return render.named({number: self._raw[number] for number in sorted(self._raw)})
+        return render.named({number: self.raw[number] for number in sorted(self.raw)})

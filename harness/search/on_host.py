@@ -12,7 +12,7 @@ import gc
 import json
 import os
 import threading
-from typing import Any
+from typing import Any, Dict, Tuple
 
 from harness.search.births import NEWNS, copied, held
 from harness.search.calls import LIBC, call, check, furnish, mount
@@ -36,6 +36,12 @@ ME = str(threading.get_native_id())
 PAGE = 4 << 10
 FULL = 3 << 10
 """Bytes: the kernel gives whole lines, a page of them at most, and no line here has a quarter of a page."""
+
+AT_ROOT = b" / r"
+"""In a mount table, in each line of a mount whose place is the root, before its options."""
+
+Answer = Tuple[str, Dict[int, bytes]]
+"""What comes of a step: the name of its error, and the tables that it changed: empty ones are gone."""
 
 ORIGIN: Namespace
 """The namespace with an empty file system, of which each program gets a copy."""
@@ -76,8 +82,10 @@ class Namespace(Table):
     def enter(self) -> None:
         """Become a process of the namespace; its root directory is the namespace's first mount."""
         check(LIBC.setns(self.itself, NEWNS))
-        os.fchdir(self.root)
-        os.chroot(".")
+        # It leads to what is uppermost there (setns(2)), which is that mount if no other one is at the root.
+        if self.seen.count(AT_ROOT) != 1:
+            os.fchdir(self.root)
+            os.chroot(".")
 
     def close(self) -> None:
         """Let go of it: it dies."""
@@ -123,7 +131,7 @@ class Program:
         """Keep a namespace in which this process is."""
         self.namespaces[number] = self.inside = namespace
 
-    def step(self, kind: str, actor: int, target: str, source: str) -> tuple[str, dict[int, bytes]]:
+    def step(self, kind: str, actor: int, target: str, source: str) -> Answer:
         """Do one operation; the name of its error, and the tables that it changed: empty ones are gone."""
         self.gone.clear()
         try:
@@ -201,31 +209,35 @@ class Program:
 
 
 def serve(requests: Any, program: type[Program] = Program) -> None:
-    """Run the programs that come through execnet's channel, each as a whole."""
+    """Run the programs that come through execnet's channel, each as a whole, some in one message."""
     prepared = False
     for request in requests:
-        directories, steps = json.loads(request)
+        directories, programs = json.loads(request)
         if not prepared:
             prepare(directories)
             # What is there by now stays: it is neither searched for garbage nor copied for children by that.
             gc.freeze()
             prepared = True
-        running = program(directories)
-        try:
-            answers = [running.step(*step) for step in steps]
-        finally:
-            running.close()
-        requests.send(joined(answers))
+        requests.send(joined([ran(program(directories), steps) for steps in programs]))
 
 
-def joined(answers: list[tuple[str, dict[int, bytes]]]) -> bytes:
-    """The answer to a program, parted by zeros: what is short, as JSON, and the tables in that order.
+def ran(running: Program, steps: list[Any]) -> list[Answer]:
+    """What a program's steps were answered."""
+    try:
+        return [running.step(*step) for step in steps]
+    finally:
+        running.close()
+
+
+def joined(programs: list[list[Answer]]) -> bytes:
+    """The answers to programs, parted by zeros: what is short, as JSON, and the tables in that order.
 
     What is short is for each step the name of its error and the numbers of the tables that it changed.
     Python has a library in C for either part; execnet would take values apart in Python.
     """
-    short = json.dumps([(name, [*tables]) for name, tables in answers])
-    return b"\0".join([short.encode(), *(text for _, tables in answers for text in tables.values())])
+    short = json.dumps([[(name, [*tables]) for name, tables in answers] for answers in programs])
+    texts = (text for answers in programs for _, tables in answers for text in tables.values())
+    return b"\0".join([short.encode(), *texts])
 
 
 if __name__ == "__channelexec__":
