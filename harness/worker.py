@@ -91,7 +91,8 @@ class Worker:
             LabError: no Python started there.
             WaitExpiredError: it was not ready in time.
         """
-        self._wait = host.wait if wait is None else wait
+        self.wait = host.wait if wait is None else wait
+        """Seconds that its start and each answer may take."""
         self.where = f"worker {module.__name__} on {host.name}"
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         self._gateway: execnet.Gateway | None = None
@@ -132,14 +133,14 @@ class Worker:
             self._kill()
 
         # A pipe's read has no limit: its other end is closed instead.
-        limit = threading.Timer(self._wait, end)
+        limit = threading.Timer(self.wait, end)
         limit.start()
         try:
             bootstrap_exec(pipes, spec)
         finally:
             limit.cancel()
             if expired.is_set():
-                raise WaitExpiredError(f"the start of {self.where}", self._wait, self._said())
+                raise WaitExpiredError(f"the start of {self.where}", self.wait, self._said())
         if self._process.poll() is not None:
             raise EOFError
         return execnet.Gateway(pipes, spec)
@@ -172,7 +173,7 @@ class Worker:
             WaitExpiredError: no answer in time; the worker is then of no more use.
             LabError: the worker has ended, or its module raised an error; holds what it said.
         """
-        limit = self._wait if wait is None else wait
+        limit = self.wait if wait is None else wait
         try:
             return self._channel.receive(limit)
         except self._channel.TimeoutError:

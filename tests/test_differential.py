@@ -102,6 +102,9 @@ class Played(Kernel):
         """Take a program."""
         self._sent = [*operations]
 
+    def flush(self) -> None:
+        """Nothing waits."""
+
     def receive(self) -> list[Answer]:
         """What the model says of it."""
         guides = beyond.replay(self._sent, self._known)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
 from harness.propagation.operations import Operation, outcome
-from harness.propagation.state import FIRST, Refused, State, first
+from harness.propagation.state import FIRST, State, first
 
 MOST_NAMESPACES = 4
 MOST_MOUNTS = 48
@@ -67,12 +67,10 @@ class Step(NamedTuple):
     state: State
 
 
-def read(drawn: Iterable[Draw], known: Set[str] = frozenset(), opening: int = 0) -> Iterator[Step]:
-    """The steps that draws stand for, without those that make no sense or too much; after an opening."""
-    state = first(known)
-    for step in replay(OPENINGS[opening], known):
-        state = step.state
-        yield step
+def read(drawn: Iterable[Draw], known: Set[str] = frozenset(), begun: Sequence[Step] = ()) -> Iterator[Step]:
+    """The steps that draws stand for, without those that make no sense or too much; after an opening's."""
+    yield from begun
+    state = begun[-1].state if begun else first(known)
     for number, draw in enumerate(drawn, 1):
         operation = meant(draw, number, state)
         if not possible(operation, state):
@@ -108,11 +106,8 @@ def places(state: State, namespace: int) -> tuple[list[str], list[str]]:
     """The paths that lead somewhere in a namespace, and those of them that lead to a mount's root."""
     found = {"": state.beginning(namespace)}
     for path, parent, name in _STEPS:
-        if parent in found:
-            try:
-                found[path] = state.below(found[parent], name)
-            except Refused:
-                continue
+        if parent in found and (place := state.below(found[parent], name)):
+            found[path] = place
     del found[""]
     return [*found], [path for path, place in found.items() if place.is_root]
 

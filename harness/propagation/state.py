@@ -16,6 +16,9 @@ from typing import NamedTuple
 DIRECTORIES = frozenset({"/", "/a", "/a/c", "/b"})
 """The directories of every file system."""
 
+_INSIDE = {(above or "/", name): path for path in DIRECTORIES for above, _, name in [path.rpartition("/")]}
+"""Each of them by the one that it is in and its name there."""
+
 LOST_UNBINDABLE = "unbindable-lost"
 """A known difference: builds that forget, in a copy of a namespace, what was unbindable."""
 LOST_COVER = "cover-not-locked"
@@ -144,7 +147,10 @@ class State:
         """
         place = self.beginning(namespace)
         for name in filter(None, path.split("/")):
-            place = self.below(place, name)
+            below = self.below(place, name)
+            if below is None:
+                raise Refused("ENOENT")
+            place = below
         return place
 
     def beginning(self, namespace: int) -> Place:
@@ -152,15 +158,15 @@ class State:
         mount = self.mounts[self.namespaces[namespace].root]
         return Place(mount, mount.root)
 
-    def below(self, place: Place, name: str) -> Place:
-        """Where a name leads in the directory of a place: across all that is mounted there."""
+    def below(self, place: Place, name: str) -> Place | None:
+        """Where a name leads in the directory of a place, across all that is mounted there, if anywhere."""
         mount, directory = place
-        directory = f"{'' if directory == '/' else directory}/{name}"
-        if directory not in DIRECTORIES:
-            raise Refused("ENOENT")
-        while above := self.covering.get((mount.id, directory)):
-            mount, directory = above, above.root
-        return Place(mount, directory)
+        inside = _INSIDE.get((directory, name))
+        if inside is None:
+            return None
+        while above := self.covering.get((mount.id, inside)):
+            mount, inside = above, above.root
+        return Place(mount, inside)
 
     def having(self, mounts: Iterable[Mount], made: int = 0) -> State:
         """The state with these mounts, new ones or others in place of those with their numbers."""

@@ -156,6 +156,7 @@ class Search:
         """Run a program on both hosts at once."""
         for kernel in self._pair:
             kernel.send(operations)
+            kernel.flush()
         one, other = (kernel.receive() for kernel in self._pair)
         self.programs += 1
         self.steps += len(operations)

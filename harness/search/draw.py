@@ -6,6 +6,7 @@ import contextlib
 import gc
 from collections import deque
 from collections.abc import Callable, Iterator, Set
+from functools import cache
 from random import Random
 from typing import Generic, TypeVar
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from harness.errors import LabError
-from harness.propagation.programs import LIMITS, OPENINGS, Draw, Step, read
+from harness.propagation.programs import LIMITS, OPENINGS, Draw, Step, read, replay
 
 MOST_STEPS = 40
 """After the opening."""
@@ -29,7 +30,8 @@ Verdict = Callable[[], bool]
 
 def programs(known: Set[str] = frozenset()) -> st.SearchStrategy[list[Step]]:
     """Programs with what the model says of each step."""
-    return drawn(LIMITS, lambda begun, draws: [*read(draws, known, begun)])
+    opened = cache(lambda number: replay(OPENINGS[number], known))
+    return drawn(LIMITS, lambda number, draws: [*read(draws, known, opened(number))])
 
 
 def drawn(

@@ -19,8 +19,8 @@ from harness.worker import Worker
 Answer = tuple[str, Mapping[int, str]]
 """What a host says of a step: the error's name, and the mount tables that it changed."""
 
-TOGETHER = int(__import__("os").environ.get("TOG", "1"))
-"""Programs in one message: in a guest, what carries a message costs as much as four steps."""
+TOGETHER = 16
+"""Programs in one message: to carry one costs a guest as much as four steps do."""
 
 MADE = sorted(DIRECTORIES - {"/"})
 """The directories that a host makes in every file system."""
@@ -54,7 +54,7 @@ class Kernel:
         """The worker is that of a host, or of a host and operations beyond the model."""
         self._worker = worker
         self._unsent: list[list[Operation]] = []
-        self._unheard = 0
+        self._unheard: deque[int] = deque()
         self._answers: deque[list[Answer]] = deque()
 
     def run(self, steps: Sequence[Step]) -> list[Answer]:
@@ -63,23 +63,24 @@ class Kernel:
         return self.receive()
 
     def send(self, operations: Iterable[Operation]) -> None:
-        """Have a program run, with up to :data:`TOGETHER`; the answers are fetched by :meth:`receive`."""
+        """Have a program run: :data:`TOGETHER` are sent at once, and :meth:`receive` fetches answers."""
         self._unsent.append([*operations])
         if len(self._unsent) == TOGETHER:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Have run what waits for others to be sent with."""
         self._worker.send(json.dumps((MADE, self._unsent)))
+        self._unheard.append(len(self._unsent))
         self._unsent = []
-        self._unheard += 1
 
     def receive(self) -> list[Answer]:
         """The answers to the first program that was sent and not heard of."""
         if not self._answers:
             if not self._unheard:
-                self._flush()
-            self._unheard -= 1
-            self._answers += _parted(self._worker.receive())
+                self.flush()
+            programs = self._unheard.popleft()
+            self._answers += _parted(self._worker.receive(programs * self._worker.wait))
         return self._answers.popleft()
 
 
