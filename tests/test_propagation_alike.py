@@ -16,6 +16,7 @@ TAGS: st.SearchStrategy[Tags] = st.one_of(
     st.just(()),
     st.just(("unbindable",)),
     GROUPS.map(lambda it: (f"shared:{it}",)),
+    GROUPS.map(lambda it: (f"master:{it}",)),
     st.tuples(GROUPS, GROUPS).map(lambda it: (f"shared:{it[0]}", f"master:{it[1]}")),
     st.tuples(GROUPS, GROUPS).map(lambda it: (f"master:{it[0]}", f"propagate_from:{it[1]}")),
 )

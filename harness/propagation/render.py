@@ -200,12 +200,9 @@ def _pair(tags: Tags, there: Tags, groups: dict[str, str], back: dict[str, str])
     if len(tags) != len(there):
         return False
     for mine, theirs in zip(tags, there, strict=True):
-        (word, _, group), (other_word, _, other_group) = mine.partition(":"), theirs.partition(":")
-        if (word, bool(group)) != (other_word, bool(other_group)):
+        (word, _, group), (word_there, _, other) = mine.partition(":"), theirs.partition(":")
+        if (word, bool(group)) != (word_there, bool(other)):
             return False
-        if (
-            groups.setdefault(group, other_group) != other_group
-            or back.setdefault(other_group, group) != group
-        ):
+        if groups.setdefault(group, other) != other or back.setdefault(other, group) != group:
             return False
     return True
