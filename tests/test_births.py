@@ -16,7 +16,7 @@ import fcntl, json, os, sys
 from harness.search import births
 
 way = getattr(births, sys.argv[1])
-mine = births.held("self", new=True)
+mine = births.held(os.open("/proc/self", os.O_RDONLY), new=True)
 
 def inodes(files):
     return [os.fstat(file).st_ino for file in files]

@@ -11,7 +11,6 @@ import errno
 import os
 from typing import Any, Callable
 
-from harness.search.births import PROC
 from harness.search.calls import (
     AT_RECURSIVE,
     BENEATH,
@@ -112,7 +111,7 @@ class Beyond(Program):
         try:
             os.chroot(".")
             number = next(free for free in range(FIRST_READER, 99) if free not in self.readers)
-            self.readers[number] = (namespace, Table(os.open(ME + "/mountinfo", os.O_RDONLY, dir_fd=PROC)))
+            self.readers[number] = (namespace, Table(os.open("mountinfo", os.O_RDONLY, dir_fd=ME)))
         finally:
             os.fchdir(namespace.root)
             os.chroot(".")

@@ -11,7 +11,7 @@ import ctypes
 import errno
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.search.calls import LIBC, check
@@ -138,7 +138,8 @@ def _forked(_: int, owner: int | None, new: bool) -> list[int]:
         number = int(os.read(heard, 16) or errno.ECHILD)
         if number:
             raise OSError(number, os.strerror(number))
-        return held(str(child), new=new)
+        with _opened(str(child)) as process:
+            return held(process, new=new)
     finally:
         os.close(release)
         os.close(heard)
@@ -157,12 +158,20 @@ def _go(owner: int | None, new: bool) -> None:
 def _be_root() -> None:
     """Be root in the user namespace as who this process was; who is that already remains so."""
     for name, text in MAPS:
-        file = os.open("self/" + name, os.O_WRONLY, dir_fd=PROC)
-        with contextlib.suppress(PermissionError):
+        with _opened("self/" + name, os.O_WRONLY) as file, contextlib.suppress(PermissionError):
             os.write(file, text)
+
+
+@contextlib.contextmanager
+def _opened(path: str, mode: int = os.O_RDONLY) -> Iterator[int]:
+    """A descriptor of something below /proc."""
+    file = os.open(path, mode, dir_fd=PROC)
+    try:
+        yield file
+    finally:
         os.close(file)
 
 
-def held(process: str, *, new: bool = False) -> list[int]:
-    """Descriptors of what is :data:`HELD` of a process, given as a path below /proc."""
-    return [os.open(f"{process}/{name}", os.O_RDONLY, dir_fd=PROC) for name in HELD[: 3 + new]]
+def held(process: int, *, new: bool = False) -> list[int]:
+    """Descriptors of what is :data:`HELD` of a process, given as one of its directory below /proc."""
+    return [os.open(name, os.O_RDONLY, dir_fd=process) for name in HELD[: 3 + new]]

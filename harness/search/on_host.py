@@ -30,8 +30,8 @@ MAKE.update({"make-r" + kind: flag | REC for kind, flag in KINDS.items()})
 MOUNTS = {"bind": BIND, "rbind": BIND | REC, "move": MOVE}
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
-ME = str(threading.get_native_id())
-"""This thread's folder below /proc, without the link that would have to be followed to it each time."""
+ME = os.open(f"/proc/{threading.get_native_id()}", os.O_RDONLY | os.O_DIRECTORY)
+"""This thread's directory below /proc, which no namespace of a program shows."""
 
 PAGE = 4 << 10
 FULL = 3 << 10
