@@ -71,9 +71,10 @@ class Search:
             if found := self.check(replay(program, self._known)):
                 return found
             self._memory.forget(program)
-        for opening in OPENINGS:
-            if self.check(replay(opening, self._known)):
-                return self.shortest(replay(opening, self._known))
+        openings = [replay(opening, self._known) for opening in OPENINGS]
+        said = [(opening, self._begin(opening)) for opening in openings]
+        if differing := [opening for opening, disagreement in said if disagreement()]:
+            return self.shortest(differing[0])
         drawn = hunt(programs(self._known), self._ask, examples, seed, 2 * TOGETHER)
         return self.shortest(drawn) if drawn else None
 
