@@ -20,7 +20,7 @@ from harness.propagation.state import (
     first,
 )
 from harness.search.draw import hunt, programs
-from harness.search.kernel import TOGETHER, Disagreement, Kernel, disagreement, expected
+from harness.search.kernel import TOGETHER, Disagreement, Expected, Kernel, disagreement, expected
 from harness.search.memory import Memory
 
 WITNESSES: dict[str, list[Operation]] = {
@@ -90,13 +90,18 @@ class Search:
         """Have a program run, and see to the model meanwhile; what tells then where the kernel differs."""
         self._kernel.send(step.operation for step in steps)
         model = expected(steps)
-        self._count(steps)
-        return lambda: disagreement(steps, self._kernel.receive(), model)
+        return lambda: self._hear(steps, model)
+
+    def _hear(self, steps: Sequence[Step], model: Expected) -> Disagreement | None:
+        found = disagreement(steps, self._kernel.receive(), model)
+        self.programs += 1
+        self.steps += len(steps)
+        if not found:
+            self._count(steps)
+        return found
 
     def _count(self, steps: Sequence[Step]) -> None:
         """Note what a program reaches."""
-        self.programs += 1
-        self.steps += len(steps)
         before = first()
         for step in steps:
             self.cells.update(cells.reached(before, step.operation, step.errno, step.state))

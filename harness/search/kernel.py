@@ -19,6 +19,9 @@ from harness.worker import Worker
 Answer = tuple[str, Mapping[int, str]]
 """What a host says of a step: the error's name, and the mount tables that it changed."""
 
+Expected = Sequence[Mapping[int, Sequence[Raw]]]
+"""What the model says of the tables after each step."""
+
 TOGETHER = 16
 """Programs in one message: to carry one costs a guest as much as four steps do."""
 
@@ -94,7 +97,7 @@ def _parted(message: bytes) -> list[list[Answer]]:
     ]
 
 
-def expected(steps: Iterable[Step]) -> list[Mapping[int, list[Raw]]]:
+def expected(steps: Iterable[Step]) -> Expected:
     """The model's tables after each step: the same object where nothing has changed."""
     tables: list[Mapping[int, list[Raw]]] = []
     state = None
@@ -105,7 +108,7 @@ def expected(steps: Iterable[Step]) -> list[Mapping[int, list[Raw]]]:
 
 
 def disagreement(
-    steps: Sequence[Step], answers: Sequence[Answer], model: Sequence[Mapping[int, list[Raw]]] = ()
+    steps: Sequence[Step], answers: Sequence[Answer], model: Expected = ()
 ) -> Disagreement | None:
     """The first step that the kernel has otherwise than the model; none where they agree throughout.
 
