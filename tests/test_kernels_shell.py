@@ -1,13 +1,15 @@
-"""``nslab kernels shell`` on a terminal: however the shell ends, the terminal is as it was."""
+"""``nslab kernels shell`` and ``console``: however they end, the terminal is as it was, nothing is left."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import select
 import signal
 import subprocess
 import sys
+import tempfile
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,17 +48,28 @@ class OnTerminal(NamedTuple):
         return self.process.wait()
 
 
-@pytest.fixture
-def shell() -> Iterator[OnTerminal]:
-    """A shell in a guest that runs no command yet."""
+COMMAND = [sys.executable, "-m", "harness.cli", "kernels"]
+
+
+@contextlib.contextmanager
+def on_terminal(*arguments: str, temporary: Path | None = None) -> Iterator[OnTerminal]:
+    """A command about the guest, on a terminal."""
     place_of(SERIES).close()
     outer, inner = pty.openpty()
-    command = ["setsid", "--ctty", sys.executable, "-m", "harness.cli", "kernels", "shell", SERIES]
-    with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner) as process:
+    command = ["setsid", "--ctty", *COMMAND, *arguments]
+    environment = {**os.environ, "TMPDIR": str(temporary or tempfile.gettempdir())}
+    with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment) as process:
         yield OnTerminal(process, outer, inner)
         process.kill()
     os.close(outer)
     os.close(inner)
+
+
+@pytest.fixture
+def shell() -> Iterator[OnTerminal]:
+    """A shell in a guest that runs no command yet."""
+    with on_terminal("shell", SERIES) as shell:
+        yield shell
 
 
 def started_by(pid: int, word: str) -> int:
@@ -86,3 +99,30 @@ def test_terminal_is_as_before(shell: OnTerminal, killed: str, status: int) -> N
 
     assert shell.await_end() == status
     assert shell.settings() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+@pytest.mark.parametrize(("what", "word"), [("shell", b"# "), ("console", b"Linux version")])
+def test_nothing_is_left_of_what_is_ended(tmp_path: Path, what: str, word: bytes, number: int) -> None:
+    """Where the terminal goes away, QEMU ends, and temporary files go, also those of a console."""
+    with on_terminal(what, SERIES, temporary=tmp_path) as command:
+        command.await_word(word)
+        guest = os.pidfd_open(started_by(command.process.pid, "qemu-system-x86_64"))
+        assert what == "shell" or [*tmp_path.iterdir()], "control: a console has files there"
+
+        command.process.send_signal(number)
+
+        assert command.await_end() == 128 + number
+        assert select.select([guest], [], [], LIMIT)[0], "QEMU goes on"
+    os.close(guest)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("before", [[], ["--"]])
+def test_command_has_its_own_options(before: list[str]) -> None:
+    """What follows the kernel is the command, which gives the exit status."""
+    command = [*COMMAND, "shell", SERIES, *before, "sh", "-c", "echo $0; exit 7", "word"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT)
+
+    assert (done.returncode, done.stdout) == (7, "word\n")

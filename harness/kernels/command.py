@@ -49,14 +49,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         command.add_argument("--modules", default="", metavar="DIR", help="modules for a bzImage")
         command.set_defaults(run=run)
     for name, run, words in (
-        ("shell", _shell, "a terminal in a kernel, or one command: shell 7.1 -- uname -r"),
+        ("shell", _shell, "a terminal in a kernel, or one command: shell 7.1 uname -r"),
         ("console", _console, "watch a kernel boot on its serial console; ctrl-a x ends it"),
     ):
         command = own.add_parser(name, help=words)
-        command.add_argument("version", metavar="VERSION")
         command.add_argument("--modules", default="", metavar="DIR", help="modules for a bzImage")
-        command.add_argument("argv", nargs="*", metavar="ARGUMENT", help="a command instead of a shell")
+        command.add_argument("version", metavar="VERSION")
         command.set_defaults(run=run)
+    # As of util-linux's programs that run others: what follows, options too, is the command's.
+    own.choices["shell"].add_argument(
+        "argv", nargs=argparse.REMAINDER, metavar="COMMAND ...", help="a command instead of a shell"
+    )
 
 
 _FILE_WIDTH = 1000
@@ -163,7 +166,7 @@ def _shell(options: argparse.Namespace) -> int:
     try:
         seconds = time.monotonic() - began
         say(f"{place.name} restored in {seconds:.1f} s; it is thrown away when the shell ends")
-        argv = options.argv or ["sh", "-l"]
+        argv = options.argv[options.argv[:1] == ["--"] :] or ["sh", "-l"]
         assert vm.connection is not None
         line = shell_line(argv, _VARIABLES)
         command = vm.connection.command(line, terminal=sys.stdin.isatty())
@@ -177,14 +180,21 @@ def _shell(options: argparse.Namespace) -> int:
 def _terminal_lent() -> Iterator[None]:
     """Leave the terminal to what runs in a guest, and put it back: what was killed there could not do so."""
     settings = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
-    # Ctrl-C is for what runs there.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C is for what runs there. Of a terminal that goes away nothing is to be left either.
+    before = {number: signal.signal(number, _end) for number in (signal.SIGHUP, signal.SIGTERM)}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
         if settings:
-            termios.tcsetattr(sys.stdin, termios.TCSANOW, settings)
-        signal.signal(signal.SIGINT, before)
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(sys.stdin, termios.TCSANOW, settings)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _console(options: argparse.Namespace) -> int:
