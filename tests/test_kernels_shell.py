@@ -59,10 +59,12 @@ def on_terminal(*arguments: str, temporary: Path | None = None) -> Iterator[OnTe
     command = ["setsid", "--ctty", *COMMAND, *arguments]
     environment = {**os.environ, "TMPDIR": str(temporary or tempfile.gettempdir())}
     with subprocess.Popen(command, stdin=inner, stdout=inner, stderr=inner, env=environment) as process:
-        yield OnTerminal(process, outer, inner)
-        process.kill()
-    os.close(outer)
-    os.close(inner)
+        try:
+            yield OnTerminal(process, outer, inner)
+        finally:
+            process.kill()
+            os.close(outer)
+            os.close(inner)
 
 
 @pytest.fixture
@@ -110,12 +112,30 @@ def test_nothing_is_left_of_what_is_ended(tmp_path: Path, what: str, word: bytes
         guest = os.pidfd_open(started_by(command.process.pid, "qemu-system-x86_64"))
         assert what == "shell" or [*tmp_path.iterdir()], "control: a console has files there"
 
+        # A shell and the kernel may both tell of a terminal that is gone.
+        command.process.send_signal(number)
         command.process.send_signal(number)
 
         assert command.await_end() == 128 + number
-        assert select.select([guest], [], [], LIMIT)[0], "QEMU goes on"
-    os.close(guest)
+        ended = select.select([guest], [], [], LIMIT)[0]
+        os.close(guest)
+    assert ended, "QEMU goes on"
     assert not [*tmp_path.iterdir()]
+
+
+def test_what_ignores_a_hang_up_goes_on() -> None:
+    """Below nohup(1) a command in a guest goes on when the terminal goes away."""
+    command = [*COMMAND, "shell", SERIES, "sh", "-c", "echo begun; read -r word; echo $word"]
+    place_of(SERIES).close()
+    with subprocess.Popen(["nohup", *command], stdin=-1, stdout=-1, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGHUP)
+
+        told, _ = process.communicate("word\n", timeout=LIMIT)
+
+    assert (process.returncode, told) == (0, "word\n")
 
 
 @pytest.mark.parametrize("before", [[], ["--"]])

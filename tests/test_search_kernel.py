@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from harness.errors import LabError
 from harness.hosts.stage import Stage
 from harness.notebook import Notebook
-from harness.propagation.programs import OPENINGS, replay
-from harness.search.kernel import TOGETHER, Answer, Kernel, Tables, worker
+from harness.propagation.operations import Operation
+from harness.propagation.programs import OPENINGS, parse, replay
+from harness.search.kernel import TOGETHER, Answer, Kernel, Tables, disagreement, worker
 from harness.worker import Worker
 
 MANY = [OPENINGS[number % len(OPENINGS)] for number in range(2 * TOGETHER + 3)]
@@ -61,13 +63,38 @@ def test_each_program_is_answered_in_its_turn(running: Worker, messages: list[An
 
 
 def test_what_waits_is_sent_when_it_is_asked_for(running: Worker, messages: list[Any]) -> None:
-    """Nobody waits for the answer to a program that has not been sent."""
+    """Nobody waits for the answer to a program that has not been sent; what is sent is sent once."""
     kernel = Kernel(running)
+    alone = told(kernel.run(replay(OPENINGS[1])))
+    messages.clear()
 
     kernel.send(OPENINGS[1])
     assert not messages
-    assert told(kernel.receive())
+    assert told(kernel.receive()) == alone
     kernel.send(OPENINGS[1])
     kernel.flush()
+    kernel.flush()
     assert len(messages) == 2
-    assert told(kernel.receive())
+    assert told(kernel.receive()) == alone
+
+
+def test_what_breaks_the_worker_is_no_answer_to_those_beside_it() -> None:
+    """What cannot be asked for is an error of the lab, also for the program before it and the next one."""
+    with Stage(Notebook()) as stage, worker(stage) as running:
+        kernel = Kernel(running)
+        kernel.send(OPENINGS[1])
+        kernel.send([Operation("bind", 0, "/a", "\ud800")])
+        with pytest.raises(LabError, match="surrogates"):
+            kernel.receive()
+        with pytest.raises(LabError, match="has ended"):
+            kernel.run(replay(OPENINGS[1]))
+
+
+@pytest.mark.parametrize(
+    "covers", ["bind /a /", "mount t1 /a; move /a /", "make-shared /; bind / /a; mount t1 /a"]
+)
+def test_paths_begin_at_the_first_mount_of_a_namespace(running: Worker, covers: str) -> None:
+    """Also for who comes back to a namespace where another mount lies over the root, as the model has it."""
+    program = replay(parse(f"unshare; {covers}; ns1: mount t2 /b; mount t3 /b; ns1: umount /b; bind /b /a"))
+
+    assert not disagreement(program, Kernel(running).run(program))

@@ -162,45 +162,62 @@ def _shell(options: argparse.Namespace) -> int:
     with Waiting() as progress:
         place.prepare(progress)
     began = time.monotonic()
-    vm = place.restore()
-    try:
-        seconds = time.monotonic() - began
-        say(f"{place.name} restored in {seconds:.1f} s; it is thrown away when the shell ends")
-        argv = options.argv[options.argv[:1] == ["--"] :] or ["sh", "-l"]
-        assert vm.connection is not None
-        line = shell_line(argv, _VARIABLES)
-        command = vm.connection.command(line, terminal=sys.stdin.isatty())
-        with _terminal_lent():
-            return subprocess.run(command, check=False).returncode
-    finally:
-        vm.close()
+    with _ending_in_order():
+        vm = place.restore()
+        try:
+            seconds = time.monotonic() - began
+            say(f"{place.name} restored in {seconds:.1f} s; it is thrown away when the shell ends")
+            assert vm.connection is not None
+            line = shell_line(_argv(options) or ["sh", "-l"], _VARIABLES)
+            command = vm.connection.command(line, terminal=sys.stdin.isatty())
+            with _terminal_lent():
+                return subprocess.run(command, check=False).returncode
+        finally:
+            vm.close()
+
+
+def _argv(options: argparse.Namespace) -> list[str]:
+    """The command that follows a kernel, without the ``--`` that may part the two."""
+    argv: list[str] = options.argv
+    return argv[1:] if argv and argv[0] == "--" else argv
 
 
 @contextlib.contextmanager
 def _terminal_lent() -> Iterator[None]:
     """Leave the terminal to what runs in a guest, and put it back: what was killed there could not do so."""
     settings = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
-    # Ctrl-C is for what runs there. Of a terminal that goes away nothing is to be left either.
-    before = {number: signal.signal(number, _end) for number in (signal.SIGHUP, signal.SIGTERM)}
-    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C is for what runs there.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
         if settings:
+            # There may be no terminal any more.
             with contextlib.suppress(termios.error):
                 termios.tcsetattr(sys.stdin, termios.TCSANOW, settings)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, before)
 
 
-def _end(number: int, _: object) -> None:
-    raise SystemExit(128 + number)
+@contextlib.contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """When the terminal goes away, or somebody asks for the end, clean up first, however often it is said."""
+    numbers = [it for it in (signal.SIGHUP, signal.SIGTERM) if signal.getsignal(it) is not signal.SIG_IGN]
+
+    def end(number: int, _: object) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def _console(options: argparse.Namespace) -> int:
     """Boot from nothing with the serial console on this terminal; nothing of it is kept."""
     kernel = _the_one(options).kernel(say)
-    with _terminal_lent():
+    with _ending_in_order(), _terminal_lent():
         return console.show(kernel, say)
 
 

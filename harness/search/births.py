@@ -37,12 +37,13 @@ def copied(inside: int, owner: int | None, new: bool) -> list[int]:
 
     Args:
         inside: a descriptor of this process's mount namespace.
-        owner: one of the user namespace; without, this process's.
+        owner: one of a user namespace below this process's; without, this process's own, and ``new`` is set.
         new: whether the copy is for a new one below that.
 
     Raises:
         OSError: the kernel refuses it.
     """
+    assert new or owner is not None
     return (_chained if POSSIBLE else _forked)(inside, owner, new)
 
 

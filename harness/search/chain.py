@@ -20,7 +20,7 @@ POSSIBLE = hasattr(LIBC, "makecontext")
 """Whether the C library can chain calls: not each has the functions of makecontext(3)."""
 
 MOST = 16
-"""Calls of the longest chain."""
+"""Calls of the longest chain, with the one that ends it."""
 
 _VM, _FILES, _VFORK = 0x00000100, 0x00000400, 0x00004000
 
@@ -34,7 +34,7 @@ _TOP = _FIRST + (MOST + 1) * (_CONTEXT + _ROOM) - 16
 
 
 class _Context(ctypes.Structure):
-    """What a ``ucontext_t`` begins with on every architecture (``<sys/ucontext.h>``)."""
+    """What a ``ucontext_t`` begins with, on x86-64 and on aarch64 (``<sys/ucontext.h>``)."""
 
     _fields_ = (
         ("flags", ctypes.c_ulong),
@@ -47,6 +47,8 @@ class _Context(ctypes.Structure):
 
 def chained(calls: Sequence[tuple[Any, ...]]) -> int:
     """Have a process make calls, each a function and its arguments, which are integers; it has then ended.
+
+    The next one is made also where one fails.
 
     Returns:
         The number of the error of the last call that failed, for errno(3) is shared too; zero where none did.

@@ -23,6 +23,9 @@ MOST_STEPS = 40
 BATCH = 1000
 """Programs of one search of hypothesis, which remembers every program of it."""
 
+_RARELY = 50_000
+"""New objects after which garbage is looked for; Python has it at some hundred."""
+
 Program = TypeVar("Program")
 Verdict = Callable[[], bool]
 """Whether a program differs, once it has been tried."""
@@ -125,7 +128,7 @@ class _Batch(Generic[Program]):
 def _collecting_rarely() -> Iterator[None]:
     """Look for cycles of garbage more rarely: hardly anything that a search makes is in one."""
     before = gc.get_threshold()
-    gc.set_threshold(50_000, *before[1:])
+    gc.set_threshold(before[0] and max(before[0], _RARELY), *before[1:])
     try:
         yield
     finally:

@@ -87,7 +87,11 @@ class Search:
         return lambda: said() is not None
 
     def _begin(self, steps: Sequence[Step]) -> Callable[[], Disagreement | None]:
-        """Have a program run, and see to the model meanwhile; what tells then where the kernel differs."""
+        """Send a program, and see to the model meanwhile.
+
+        Returns:
+            What waits for the kernel and tells where it differs; to be called once, each in its turn.
+        """
         self._kernel.send(step.operation for step in steps)
         model = expected(steps)
         return lambda: self._hear(steps, model)

@@ -25,6 +25,9 @@ Expected = Sequence[Mapping[int, Sequence[Raw]]]
 TOGETHER = 16
 """Programs in one message: to carry one costs a guest as much as four steps do."""
 
+_EACH = 1.0
+"""Seconds more that a message may take for each program in it: each takes some hundredths, in a guest too."""
+
 MADE = sorted(DIRECTORIES - {"/"})
 """The directories that a host makes in every file system."""
 
@@ -73,17 +76,19 @@ class Kernel:
 
     def flush(self) -> None:
         """Have run what waits for others to be sent with."""
+        if not self._unsent:
+            return
         self._worker.send(json.dumps((MADE, self._unsent)))
         self._unheard.append(len(self._unsent))
         self._unsent = []
 
     def receive(self) -> list[Answer]:
-        """The answers to the first program that was sent and not heard of."""
+        """The answers to the first program that was sent and not heard of: each is to be fetched once."""
         if not self._answers:
             if not self._unheard:
                 self.flush()
             programs = self._unheard.popleft()
-            self._answers += _parted(self._worker.receive(programs * self._worker.wait))
+            self._answers += _parted(self._worker.receive(self._worker.wait + programs * _EACH))
         return self._answers.popleft()
 
 

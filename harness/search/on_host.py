@@ -38,7 +38,7 @@ FULL = 3 << 10
 """Bytes: the kernel gives whole lines, a page of them at most, and no line here has a quarter of a page."""
 
 AT_ROOT = b" / r"
-"""In a mount table, in each line of a mount whose place is the root, before its options."""
+"""In a mount table, in each line of a mount whose place is the root: before the rest of ``rw`` or ``ro``."""
 
 Answer = Tuple[str, Dict[int, bytes]]
 """What comes of a step: the name of its error, and the tables that it changed: empty ones are gone."""
