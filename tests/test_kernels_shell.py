@@ -142,6 +142,7 @@ def test_what_ignores_a_hang_up_goes_on() -> None:
 def test_command_has_its_own_options(before: list[str]) -> None:
     """What follows the kernel is the command, which gives the exit status."""
     command = [*COMMAND, "shell", SERIES, *before, "sh", "-c", "echo $0; exit 7", "word"]
+    place_of(SERIES).close()
 
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT)
 
