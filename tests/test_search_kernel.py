@@ -12,7 +12,8 @@ from harness.hosts.stage import Stage
 from harness.notebook import Notebook
 from harness.propagation.operations import Operation
 from harness.propagation.programs import OPENINGS, parse, replay
-from harness.search.kernel import TOGETHER, Answer, Kernel, Tables, disagreement, worker
+from harness.search.differential import shown
+from harness.search.kernel import TOGETHER, Kernel, disagreement, worker
 from harness.worker import Worker
 
 MANY = [OPENINGS[number % len(OPENINGS)] for number in range(2 * TOGETHER + 3)]
@@ -40,42 +41,33 @@ def messages(running: Worker, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return sent
 
 
-def told(answers: list[Answer]) -> list[tuple[str, Any]]:
-    """Answers without the kernel's numbers, which are others each time."""
-    tables, result = Tables(), []
-    for errno, texts in answers:
-        tables.change(texts)
-        result.append((errno, tables.shown()))
-    return result
-
-
 def test_each_program_is_answered_in_its_turn(running: Worker, messages: list[Any]) -> None:
     """Few messages carry many programs, and each answer is that of its program."""
-    alone = {tuple(program): told(Kernel(running).run(replay(program))) for program in MANY}
+    alone = {tuple(program): shown(Kernel(running).run(replay(program))) for program in MANY}
     messages.clear()
     kernel = Kernel(running)
 
     for program in MANY:
         kernel.send(program)
     assert len(messages) == 2
-    assert [told(kernel.receive()) for _ in MANY] == [alone[tuple(program)] for program in MANY]
+    assert [shown(kernel.receive()) for _ in MANY] == [alone[tuple(program)] for program in MANY]
     assert len(messages) == 3
 
 
 def test_what_waits_is_sent_when_it_is_asked_for(running: Worker, messages: list[Any]) -> None:
     """Nobody waits for the answer to a program that has not been sent; what is sent is sent once."""
     kernel = Kernel(running)
-    alone = told(kernel.run(replay(OPENINGS[1])))
+    alone = shown(kernel.run(replay(OPENINGS[1])))
     messages.clear()
 
     kernel.send(OPENINGS[1])
     assert not messages
-    assert told(kernel.receive()) == alone
+    assert shown(kernel.receive()) == alone
     kernel.send(OPENINGS[1])
     kernel.flush()
     kernel.flush()
     assert len(messages) == 2
-    assert told(kernel.receive()) == alone
+    assert shown(kernel.receive()) == alone
 
 
 def test_what_breaks_the_worker_is_no_answer_to_those_beside_it() -> None:

@@ -162,18 +162,14 @@ def _shell(options: argparse.Namespace) -> int:
     with Waiting() as progress:
         place.prepare(progress)
     began = time.monotonic()
-    with _ending_in_order():
-        vm = place.restore()
-        try:
-            seconds = time.monotonic() - began
-            say(f"{place.name} restored in {seconds:.1f} s; it is thrown away when the shell ends")
-            assert vm.connection is not None
-            line = shell_line(_argv(options) or ["sh", "-l"], _VARIABLES)
-            command = vm.connection.command(line, terminal=sys.stdin.isatty())
-            with _terminal_lent():
-                return subprocess.run(command, check=False).returncode
-        finally:
-            vm.close()
+    with _ending_in_order(), contextlib.closing(place.restore()) as vm:
+        seconds = time.monotonic() - began
+        say(f"{place.name} restored in {seconds:.1f} s; it is thrown away when the shell ends")
+        assert vm.connection is not None
+        line = shell_line(_argv(options) or ["sh", "-l"], _VARIABLES)
+        command = vm.connection.command(line, terminal=sys.stdin.isatty())
+        with _terminal_lent():
+            return subprocess.run(command, check=False).returncode
 
 
 def _argv(options: argparse.Namespace) -> list[str]:
@@ -209,9 +205,13 @@ def _ending_in_order() -> Iterator[None]:
         raise SystemExit(128 + number)
 
     before = {number: signal.signal(number, end) for number in numbers}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            # Who was asked for the end is ending: what is asked again must not cut it short.
+            if signal.getsignal(number) is end:
+                signal.signal(number, handler)
 
 
 def _console(options: argparse.Namespace) -> int:

@@ -146,13 +146,11 @@ def seen(steps: Sequence[Step], answers: Iterable[Answer]) -> list[render.Tables
 class Tables:
     """The kernel's mount tables as they stand."""
 
-    raw: dict[int, list[Raw]]
-    """By the kernel's numbers of groups."""
-
     def __init__(self, *, options: bool = False) -> None:
         """None so far; of each mount its own options too, or not."""
         self._options = options
-        self.raw = {}
+        self.raw: dict[int, list[Raw]] = {}
+        """By the kernel's numbers of groups."""
 
     def change(self, texts: Mapping[int, str]) -> None:
         """Take in the tables that a step changed; empty ones are gone."""
