@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from harness.propagation import render
-from harness.propagation.programs import parse, replay
+from harness.propagation.programs import LIMITS, meant, parse, read, replay
 from harness.propagation.state import SHIFTS_COVER, TWO_COVERS, State
 
 SAME_PLACE = "make-shared /; bind /a /; rbind / /; umount /a; rbind / /; bind /a /a"
@@ -54,3 +56,22 @@ def test_what_slides_down_lies_above_what_was_there() -> None:
         "  / w master:1",
         "  /a/c w shared:1",
     ]
+
+
+AT_ONCE = parse(
+    "mount u1 /a; mount u2 /a/a; make-shared /a; bind /a /b; rbind / /b/a; rbind /b /a; umount-l /a/a;"
+    "mount u3 /a/a"
+)
+"""Has three mounts slide to one place; found on 5.10.262, which then has another one on u3 than 6.17.13."""
+
+
+@pytest.mark.parametrize(("known", "steps"), [({TWO_COVERS, SHIFTS_COVER}, 7), (set(), 8)])
+def test_nothing_is_said_where_several_slid_to_one_place_at_once(known: set[str], steps: int) -> None:
+    """A program ends where no page tells which of the mounts at one place is seen; drawn or written down."""
+    begun = replay(AT_ONCE[:6], known)
+    kinds, places, sources = map(range, LIMITS)
+    draws = product(kinds, places, sources)
+    slide = next(draw for draw in draws if meant(draw, 0, begun[-1].state) == AT_ONCE[6])
+
+    assert len(replay(AT_ONCE, known)) == steps
+    assert len([*read([slide, slide], known, begun)]) == steps

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from harness.propagation.operations import Operation, outcome
 from harness.propagation.state import FIRST, State, first
+from harness.propagation.umount import untold
 
 MOST_NAMESPACES = 4
 MOST_MOUNTS = 48
@@ -68,7 +69,10 @@ class Step(NamedTuple):
 
 
 def read(drawn: Iterable[Draw], known: Set[str] = frozenset(), begun: Sequence[Step] = ()) -> Iterator[Step]:
-    """The steps that draws stand for, without those that make no sense or too much; after an opening's."""
+    """The steps that draws stand for, without those that make no sense or too much; after an opening's.
+
+    They end where the model can't tell what would be seen next.
+    """
     yield from begun
     state = begun[-1].state if begun else first(known)
     for number, draw in enumerate(drawn, 1):
@@ -77,8 +81,10 @@ def read(drawn: Iterable[Draw], known: Set[str] = frozenset(), begun: Sequence[S
             continue
         after, errno = outcome(state, operation)
         if len(after.mounts) <= MOST_MOUNTS:
+            yield Step(operation, errno, after)
+            if untold(state, after):
+                return
             state = after
-            yield Step(operation, errno, state)
 
 
 def meant(draw: Draw, number: int, state: State) -> Operation:
@@ -180,10 +186,13 @@ OPENINGS = tuple(tuple(parse(line)) for line in _OPENINGS.split("\n"))
 
 
 def replay(operations: Iterable[Operation], known: Set[str] = frozenset()) -> list[Step]:
-    """What the model says of a program exactly as it stands."""
+    """What the model says of a program exactly as it stands, as far as the model can tell."""
     steps: list[Step] = []
     state = first(known)
     for operation in operations:
-        state, errno = outcome(state, operation)
-        steps.append(Step(operation, errno, state))
+        after, errno = outcome(state, operation)
+        steps.append(Step(operation, errno, after))
+        if untold(state, after):
+            break
+        state = after
     return steps

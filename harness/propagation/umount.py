@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from dataclasses import replace
 
-from harness.propagation.state import KEEPS_COVER, SHIFTS_COVER, Mount, Refused, State
+from harness.propagation.state import KEEPS_COVER, SHIFTS_COVER, TWO_COVERS, Mount, Refused, State
 from harness.propagation.types import left
 
 Numbers = Set[int]
@@ -111,6 +111,22 @@ def slide(state: State, also: Numbers, original: Numbers) -> State:
         slid += [over._replace(parent=mount.parent, point=mount.point) for over in stays]
     # It is attached anew, and so after what lies there already: of two covers the later one is seen.
     return state.lacking({over.id for over in slid}).having(slid)
+
+
+def untold(before: State, after: State) -> bool:
+    """Whether one umount had several mounts slide to one place, so that the model can't tell which is seen.
+
+    It is the one that was put back last, in the order of the kernel's lists of peers and slaves, which no
+    page promises (restore_mounts() in fs/pnode.c, before 6.17). Only known differences bring it about.
+    """
+    if after is before or after.known.isdisjoint({SHIFTS_COVER, TWO_COVERS}):
+        return False
+    places = [
+        (mount.parent, mount.point)
+        for mount in after.mounts.values()
+        if mount.id in before.mounts and mount.parent != before.mounts[mount.id].parent
+    ]
+    return len({*places}) < len(places)
 
 
 def without(state: State, going: Numbers) -> State:
