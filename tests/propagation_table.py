@@ -79,9 +79,9 @@ mount_namespaces(7) promise, as pure functions.
 
 A kernel's deviation is an entry of `experiments/known_differences.toml` and a switch of the model with the
 same id: the search goes on behind it, also where the file does not know it of this build. Then the experiment
-fails with every disagreement that was found. The model itself is never weakened. Before 6.17 one umount may put
-several mounts at one place (`two-covers`, `cover-shifts`): which of them is seen hangs on the order of the
-kernel's lists, of which no page tells; so a program ends there, and its last tables are still compared.
+fails with every disagreement that was found. The model itself is never weakened. Before 6.17 one umount may
+put several mounts at one place (`two-covers`, `cover-shifts`): which of them is seen hangs on the order of
+the kernel's lists, of which no page tells; so a program ends there, and its last tables are still compared.
 
 ## Two kernels without a model
 
