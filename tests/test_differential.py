@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import subprocess
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,18 +97,18 @@ class Played(Kernel):
     def __init__(self, *known: str) -> None:
         """Nothing runs on a host."""
         self._known = frozenset(known)
-        self._sent: list[Operation] = []
+        self._sent: deque[list[Operation]] = deque()
 
     def send(self, operations: Iterable[Operation]) -> None:
         """Take a program."""
-        self._sent = [*operations]
+        self._sent.append([*operations])
 
-    def flush(self) -> None:
+    def begin(self) -> None:
         """Nothing waits."""
 
     def receive(self) -> list[Answer]:
         """What the model says of it."""
-        guides = beyond.replay(self._sent, self._known)
+        guides = beyond.replay(self._sent.popleft(), self._known)
         return answers((guide.errno, guide.state) for guide in guides)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from harness.errors import LabError
-from harness.search.draw import hunt
+from harness.search.draw import Verdict, hunt
 
 NUMBERS = st.integers(0, 10**9)
 EXAMPLES = 60
@@ -24,7 +24,7 @@ class Host:
         self.heard: list[int] = []
         self.ahead = 0
 
-    def ask(self, number: int) -> Callable[[], bool]:
+    def ask(self, number: int) -> Verdict:
         """Begin to try a number."""
         place = len(self.asked)
         self.asked.append(number)
@@ -33,6 +33,20 @@ class Host:
             self.heard.append(number)
             self.ahead = max(self.ahead, len(self.asked) - place)
             return self._differs(place, number)
+
+        return verdict
+
+
+class Twice(Host):
+    """What tries each number twice: the first verdict is another one, that of the second."""
+
+    def ask(self, number: int) -> Verdict:
+        """Begin to try a number for the first time."""
+        first = super().ask(number)
+
+        def verdict() -> Verdict:
+            first()
+            return super(Twice, self).ask(number)
 
         return verdict
 
@@ -72,6 +86,20 @@ def test_first_of_those_that_differ_is_found(ahead: int) -> None:
     assert search(host, ahead) == host.asked[9]
     assert host.asked == host.heard
     assert len(host.asked) == 10 + ahead
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 5])
+def test_verdict_may_come_later(ahead: int) -> None:
+    """What is tried once more is heard of in its turn, by the first verdict that is one."""
+    every = Twice(lambda place, number: False)
+    assert search(every, ahead) is None
+    assert every.asked == every.heard
+    assert len(every.asked) == 2 * len({*every.asked}) == 2 * EXAMPLES
+
+    last = every.asked[-1]
+    host = Twice(lambda _, number: number == last)
+    assert search(host, ahead) == last
+    assert host.asked == host.heard
 
 
 @pytest.mark.parametrize("ahead", [1, 5])

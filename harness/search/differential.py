@@ -17,9 +17,9 @@ from harness.propagation import render
 from harness.propagation.operations import Operation
 from harness.propagation.programs import WEIGHTS as PLAIN
 from harness.search import beyond
-from harness.search.draw import drawn, hunt
+from harness.search.draw import Verdict, drawn, hunt
 from harness.search.hold import runnable, simplified, smallest
-from harness.search.kernel import Answer, Kernel, Tables
+from harness.search.kernel import TOGETHER, Answer, Kernel, Tables
 
 Pair = tuple[Kernel, Kernel]
 
@@ -85,6 +85,20 @@ def explained(found: Difference, builds: tuple[str, str]) -> str:
     return explained_step(read().changes, name, outcome, older, newer)
 
 
+Asked = Callable[[], "Difference | Asked | None"]
+"""Waits for both hosts and tells how they differ; what is left of a program may have begun meanwhile."""
+
+
+def _verdict(asked: Asked) -> Verdict:
+    """What the search for a program hears."""
+
+    def hear() -> bool | Verdict:
+        found = asked()
+        return _verdict(found) if callable(found) else found is not None
+
+    return hear
+
+
 class Search:
     """A search on two hosts, and how much it has run."""
 
@@ -118,12 +132,7 @@ class Search:
             lambda begun, draws: [*beyond.read(draws, self._known, begun)],
             len(beyond.BEGINNINGS),
         )
-        program = hunt(
-            programs,
-            lambda operations: lambda: self.check(operations) is not None,
-            examples,
-            seed,
-        )
+        program = hunt(programs, self._ask, examples, seed, 2 * TOGETHER)
         return self.shortest(program) if program else None
 
     def known(self) -> list[tuple[str, int]]:
@@ -132,16 +141,36 @@ class Search:
 
     def check(self, operations: Sequence[Operation]) -> Difference | None:
         """Run a program, without the steps of which it is known why hosts differ; what then still differs."""
-        while operations:
-            found = self._differing(operations)
-            if found is None:
-                return None
-            why = self._why(found)
-            if not why:
-                return found
-            self.explained[why] += 1
-            operations = runnable(self._without(operations, found))
-        return None
+        found = self._begin(operations)()
+        while callable(found):
+            found = found()
+        return found
+
+    def _ask(self, operations: Sequence[Operation]) -> Verdict:
+        return _verdict(self._begin(operations))
+
+    def _begin(self, operations: Sequence[Operation]) -> Asked:
+        """Send a program to both hosts; to be heard once, each in its turn."""
+        for kernel in self._pair:
+            kernel.send(operations)
+        return lambda: self._hear(operations)
+
+    def _hear(self, operations: Sequence[Operation]) -> Difference | Asked | None:
+        for kernel in self._pair:
+            kernel.begin()
+        one, other = (kernel.receive() for kernel in self._pair)
+        self.programs += 1
+        self.steps += len(operations)
+        self.kinds.update(
+            operation.kind for operation, (errno, _) in zip(operations, one, strict=True) if not errno
+        )
+        found = difference(operations, one, other)
+        why = self._why(found) if found else ""
+        if not found or not why:
+            return found
+        self.explained[why] += 1
+        left = runnable(self._without(operations, found))
+        return self._begin(left) if left else None
 
     def _without(self, operations: Sequence[Operation], found: Difference) -> list[Operation]:
         """A program without the step that shows what is known, and without later ones that are alike."""
@@ -151,19 +180,6 @@ class Search:
             for place, it in enumerate(operations, 1)
             if place < number or (place > number and not (it.kind == last.kind and it.kind in beyond.WEIGHTS))
         ]
-
-    def _differing(self, operations: Sequence[Operation]) -> Difference | None:
-        """Run a program on both hosts at once."""
-        for kernel in self._pair:
-            kernel.send(operations)
-            kernel.flush()
-        one, other = (kernel.receive() for kernel in self._pair)
-        self.programs += 1
-        self.steps += len(operations)
-        self.kinds.update(
-            operation.kind for operation, (errno, _) in zip(operations, one, strict=True) if not errno
-        )
-        return difference(operations, one, other)
 
     def _why(self, found: Difference) -> str:
         return self._by_models(found) or self._explain(found)

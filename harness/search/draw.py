@@ -27,8 +27,8 @@ _RARELY = 50_000
 """New objects after which garbage is looked for; Python has it at some hundred."""
 
 Program = TypeVar("Program")
-Verdict = Callable[[], bool]
-"""Whether a program differs, once it has been tried."""
+Verdict = Callable[[], "bool | Verdict"]
+"""Whether a program differs, once it has been tried; or what tells it later, after those that wait by now."""
 
 
 def programs(known: Set[str] = frozenset()) -> st.SearchStrategy[list[Step]]:
@@ -110,14 +110,17 @@ class _Batch(Generic[Program]):
                 self._waiting.append((program, self._ask(program)))
             except LabError as error:
                 self._broken.append(error)
-            if len(self._waiting) > self._ahead:
+            while len(self._waiting) > self._ahead:
                 self._hear()
         return False
 
     def _hear(self) -> None:
         program, verdict = self._waiting.popleft()
         try:
-            if not self._broken and verdict():
+            said = not self._broken and verdict()
+            if callable(said):
+                self._waiting.append((program, said))
+            elif said:
                 self._differing.append(program)
         except LabError as error:
             # An error in a predicate would be shrunk, as if it were what is looked for.

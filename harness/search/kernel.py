@@ -84,12 +84,16 @@ class Kernel:
 
     def receive(self) -> list[Answer]:
         """The answers to the first program that was sent and not heard of: each is to be fetched once."""
+        self.begin()
         if not self._answers:
-            if not self._unheard:
-                self.flush()
             programs = self._unheard.popleft()
             self._answers += _parted(self._worker.receive(self._worker.wait + programs * _EACH))
         return self._answers.popleft()
+
+    def begin(self) -> None:
+        """Have sent what :meth:`receive` would wait for."""
+        if not self._answers and not self._unheard:
+            self.flush()
 
 
 def _parted(message: bytes) -> list[list[Answer]]:
