@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -20,14 +21,14 @@ _GRACE = 5.0
 _LEADING = """\
 # Caught, not ignored: what is started has the usual way to end.
 trap : TERM
-trap 'kill -TERM 0; exit' USR1
+trap 'kill -TERM 0' USR1
 # What runs in the background has no input unless it is given one.
 exec 3<&0
-"$@" <&3 3<&- &
+setpriv --pdeathsig TERM -- "$@" <&3 3<&- &
 wait $!
 status=$?
 # A signal ends the wait, and not what is waited for.
-while [ $status = 143 ] && kill -0 $! 2>/dev/null; do wait $!; status=$?; done
+while [ $status -gt 128 ] && kill -0 $! 2>/dev/null; do wait $!; status=$?; done
 exit $status
 """
 _LEADER = ("setpriv", "--pdeathsig", "USR1", "--", "sh", "-c", _LEADING, "leader")
@@ -48,8 +49,8 @@ def run_apart(
 ) -> int:
     """Run a command in a session of its own, what it shows going to ``output``; its exit status.
 
-    Whatever interrupts the wait, a Ctrl-C too, the command and all that it started are ended: they would
-    go on writing to ``cwd``. Where this process is killed they are asked to end.
+    However the wait ends, by a Ctrl-C too, all that the command started is ended: it would go on writing to
+    ``cwd``. Where this process is killed it is asked to end.
 
     Raises:
         LabError: it did not end within ``seconds``.
@@ -67,14 +68,13 @@ def run_apart(
                 stderr=output,
                 start_new_session=True,
             )
-        return running.wait(timeout=seconds)
-    except BaseException as error:
+        if not ends(running.pid, seconds):
+            raise LabError(f"{' '.join(command[:2])} did not end within {seconds:g} s")
+    finally:
         if running:
             _end(running.pid)
             running.wait()
-        if isinstance(error, subprocess.TimeoutExpired):
-            raise LabError(f"{' '.join(command[:2])} did not end within {seconds:g} s") from None
-        raise
+    return running.returncode
 
 
 def ask(
@@ -108,6 +108,17 @@ def ask(
         raise LabError(f"{words} did not answer within {AT_ONCE:g} s; it printed {printed!r}") from None
 
 
+def ends(pid: int, seconds: float) -> bool:
+    """Whether a process ends in time, or has ended and is not yet waited for."""
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            return readable(descriptor, seconds)
+        finally:
+            os.close(descriptor)
+    return True
+
+
 @contextlib.contextmanager
 def _ctrl_c_held_back() -> Iterator[None]:
     """Let a Ctrl-C come afterwards: in the middle of Popen the process that it has started would be lost."""
@@ -127,8 +138,16 @@ def _ctrl_c_held_back() -> Iterator[None]:
 
 def _end(leader: int) -> None:
     """End a process group whose leader is this one's child, and not yet waited for: the number is its own."""
-    descriptor = os.pidfd_open(leader)
     os.killpg(leader, signal.SIGTERM)
-    readable(descriptor, _GRACE)
+    deadline = time.monotonic() + _GRACE
+    for member in _members(leader):
+        ends(member, max(0, deadline - time.monotonic()))
     os.killpg(leader, signal.SIGKILL)
-    os.close(descriptor)
+
+
+def _members(group: int) -> Iterator[int]:
+    """The processes of a group: the leader may have been killed, and the others clean up."""
+    for number in [int(place.name) for place in Path("/proc").iterdir() if place.name.isdecimal()]:
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(number) == group:
+                yield number

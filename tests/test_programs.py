@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,10 +42,7 @@ def test_it_ends_with_all_that_it_started(
     with pytest.raises(KeyboardInterrupt):
         run(f"{stubborn} (tail -f /dev/null & echo $! >child; kill -INT {os.getpid()}; wait); exit", tmp_path)
 
-    with contextlib.suppress(ProcessLookupError):
-        child = os.pidfd_open(int((tmp_path / "child").read_text()))
-        assert readable(child, LIMIT)
-        os.close(child)
+    assert programs.ends(int((tmp_path / "child").read_text()), LIMIT)
 
 
 def test_it_does_not_end(tmp_path: Path) -> None:
@@ -86,6 +83,23 @@ def test_it_ends_when_who_waits_is_killed(tmp_path: Path) -> None:
     assert readable(child, LIMIT)
     for descriptor in (begun, child):
         os.close(descriptor)
+
+
+def test_it_ends_when_its_leader_is_killed(tmp_path: Path) -> None:
+    """After a kill -9 of the shell that leads it, it is asked to end too, and waited for."""
+    script = "trap 'mv made removed; exit' TERM; : >made; kill -KILL $PPID; while :; do sleep 0.05; done"
+
+    status, _ = run(script, tmp_path)
+
+    assert status == -signal.SIGKILL
+    assert [path.name for path in tmp_path.iterdir()] == ["removed"]
+
+
+def test_nothing_outlives_it(tmp_path: Path) -> None:
+    """What it leaves behind when it ends is ended."""
+    assert run("tail -f /dev/null & echo $! >child; exit 5", tmp_path) == (5, "")
+
+    assert programs.ends(int((tmp_path / "child").read_text()), 0)
 
 
 def test_it_reads_what_it_is_given(tmp_path: Path) -> None:

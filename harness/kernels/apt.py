@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ _CHECK = "the network and the space in the cache"
 
 _TIMEOUT = 1800
 """Seconds that one download may take."""
+
+_READABLE = 400
+"""Characters of a message: apt and mmdebstrap may name hundreds of files in one."""
 
 
 def mirrors() -> tuple[str, str]:
@@ -152,10 +156,10 @@ def download_file(uri: str, to: Path) -> None:
 
 
 def reason(said: str) -> str:
-    """The first error among apt's messages, in one line."""
+    """The first error among apt's messages, in one line that can be read."""
     errors = [line[2:].strip() for line in said.splitlines() if line.startswith("E:")]
     lines = errors or [line for line in said.splitlines() if line.strip()]
-    return " ".join((lines or ["no reason given"])[0].split())
+    return textwrap.shorten((lines or ["no reason given"])[0], _READABLE, placeholder=" …")
 
 
 def _run(
