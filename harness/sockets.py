@@ -1,4 +1,4 @@
-"""Private folders for the sockets of this process's connections, and the removal of those that were left.
+"""Private folders for sockets and what else lives as long as this process; what others left is removed.
 
 A folder is locked while its process lives, however it ends: a PID would not tell whether it does, for the
 temporary directory may be shared with another PID namespace.

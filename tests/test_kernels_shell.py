@@ -74,6 +74,13 @@ def shell() -> Iterator[OnTerminal]:
         yield shell
 
 
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A place for temporary files, of so short a name that a socket's path has room for it."""
+    with tempfile.TemporaryDirectory() as made:
+        yield Path(made)
+
+
 def started_by(pid: int, word: str) -> int:
     """The PID of the process that another one started and whose command line has a word."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -105,12 +112,12 @@ def test_terminal_is_as_before(shell: OnTerminal, killed: str, status: int) -> N
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 @pytest.mark.parametrize(("what", "word"), [("shell", b"# "), ("console", b"Linux version")])
-def test_nothing_is_left_of_what_is_ended(tmp_path: Path, what: str, word: bytes, number: int) -> None:
+def test_nothing_is_left_of_what_is_ended(temporary: Path, what: str, word: bytes, number: int) -> None:
     """Where the terminal goes away, QEMU ends, and temporary files go, also those of a console."""
-    with on_terminal(what, SERIES, temporary=tmp_path) as command:
+    with on_terminal(what, SERIES, temporary=temporary) as command:
         command.await_word(word)
         guest = os.pidfd_open(started_by(command.process.pid, "qemu-system-x86_64"))
-        assert what == "shell" or [*tmp_path.iterdir()], "control: a console has files there"
+        assert what == "shell" or [*temporary.iterdir()], "control: a console has files there"
 
         # A shell and the kernel may both tell of a terminal that is gone.
         command.process.send_signal(number)
@@ -120,7 +127,19 @@ def test_nothing_is_left_of_what_is_ended(tmp_path: Path, what: str, word: bytes
         ended = select.select([guest], [], [], LIMIT)[0]
         os.close(guest)
     assert ended, "QEMU goes on"
-    assert not [*tmp_path.iterdir()]
+    assert not [*temporary.iterdir()]
+
+
+def test_next_console_removes_what_a_killed_one_left(temporary: Path) -> None:
+    """Of a console that was killed, the files go when another one begins."""
+    left = []
+    for _ in range(2):
+        with on_terminal("console", SERIES, temporary=temporary) as command:
+            command.await_word(b"Linux version")
+            left.append({*temporary.iterdir()})
+
+    (first,), (second,) = left
+    assert first != second
 
 
 def test_what_ignores_a_hang_up_goes_on() -> None:
