@@ -70,13 +70,17 @@ def test_what_waits_is_sent_when_it_is_asked_for(running: Worker, messages: list
     assert shown(kernel.receive()) == alone
 
 
-def test_what_breaks_the_worker_is_no_answer_to_those_beside_it() -> None:
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [(Operation("bind", 0, "/a", "\ud800"), "surrogates"), (Operation("bend", 0), "no operation: bend")],
+)
+def test_what_breaks_the_worker_is_no_answer_to_those_beside_it(asked: Operation, said: str) -> None:
     """What cannot be asked for is an error of the lab, also for the program before it and the next one."""
     with Stage(Notebook()) as stage, worker(stage) as running:
         kernel = Kernel(running)
         kernel.send(OPENINGS[1])
-        kernel.send([Operation("bind", 0, "/a", "\ud800")])
-        with pytest.raises(LabError, match="surrogates"):
+        kernel.send([asked])
+        with pytest.raises(LabError, match=said):
             kernel.receive()
         with pytest.raises(LabError, match="has ended"):
             kernel.run(replay(OPENINGS[1]))

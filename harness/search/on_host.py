@@ -28,6 +28,7 @@ KINDS = {"shared": SHARED, "slave": SLAVE, "private": PRIVATE, "unbindable": UNB
 MAKE = {"make-" + kind: flag for kind, flag in KINDS.items()}
 MAKE.update({"make-r" + kind: flag | REC for kind, flag in KINDS.items()})
 MOUNTS = {"bind": BIND, "rbind": BIND | REC, "move": MOVE}
+UNSHARES = ("unshare", "unshare-user", "unshare-first")
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 ME = os.open(f"/proc/{threading.get_native_id()}", os.O_RDONLY | os.O_DIRECTORY)
@@ -163,8 +164,10 @@ class Program:
             check(LIBC.umount2(path, 0))
         elif kind == "umount-l":
             check(LIBC.umount2(path, DETACH))
-        else:
+        elif kind in UNSHARES:
             self.unshare(kind, namespace)
+        else:
+            raise ValueError(f"no operation: {kind}")
 
     def enter(self, actor: int) -> Namespace:
         """Be a process of a namespace."""
