@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import NamedTuple
 
 DIRECTORIES = frozenset({"/", "/a", "/a/c", "/b"})
@@ -115,8 +116,11 @@ class State:
     def children(self) -> Mapping[int, list[Mount]]:
         """The mounts on each mount, in the order of their points."""
         found: dict[int, list[Mount]] = {}
-        for mount in sorted(self.mounts.values(), key=lambda mount: mount.point):
+        for mount in self.mounts.values():
             found.setdefault(mount.parent, []).append(mount)
+        for beside in found.values():
+            if len(beside) > 1:
+                beside.sort(key=attrgetter("point"))
         return found
 
     def subtree(self, mount: Mount) -> Iterator[Mount]:
