@@ -11,7 +11,9 @@ import pytest
 
 from harness.environment import TAG
 from harness.hosts.base import LabHost
+from harness.notebook import Notebook
 from harness.search.kernel import Kernel, worker
+from harness.search.promised import Outcome, Promises, Seen, held
 
 # The parent reports the port when the socket listens and leaves; the child is the daemon. A guest without KVM
 # would take three times as long to import socket and os.
@@ -100,3 +102,23 @@ def kernel(host: LabHost) -> Iterator[Kernel]:
     """The host's kernel, as something that runs programs."""
     with worker(host) as running:
         yield Kernel(running)
+
+
+Keeps = Callable[[str, Promises[Seen], Callable[[Outcome], Seen]], None]
+"""Holds promises against a kernel: under a title, by how each program's outcome is looked at."""
+
+
+@pytest.fixture
+def keeps(kernel: Kernel, notebook: Notebook, known: Callable[..., bool]) -> Keeps[Seen]:
+    """Holds each of several promises against the host's kernel, and tells of every one that is not kept."""
+
+    def keeps(title: str, promises: Promises[Seen], look: Callable[[Outcome], Seen]) -> None:
+        def is_known(difference: str) -> bool:
+            return known(rule=f"propagation.{difference}", value=True)
+
+        found = [*held(kernel, promises, look, is_known)]
+        notebook.table(title, ("what", "program", "seen"), [(*it[:3],) for it in found])
+        broken = [it.broken for it in found if it.broken]
+        assert not broken, f"{len(broken)} of {len(found)} not as promised:\n" + "\n\n".join(broken)
+
+    return keeps

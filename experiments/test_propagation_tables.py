@@ -13,11 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
-from harness.notebook import Notebook
-from harness.propagation.programs import parse, replay
 from harness.propagation.render import Line, Table
-from harness.search.kernel import Kernel, seen
-from harness.search.promised import ran
+from harness.search.promised import Outcome, Promises
 
 
 class Cell(NamedTuple):
@@ -27,29 +24,39 @@ class Cell(NamedTuple):
     there: str
 
 
-TYPES = ("shared", "private", "slave", "unbindable")
-BEFORE = {"shared": "make-shared {}", "private": "", "slave": "make-shared {}", "unbindable": ""}
+TYPES = ("shared", "private", "slave", "unbindable", "shared+slave")
+BEFORE = {
+    **dict.fromkeys(("shared", "slave", "shared+slave"), "make-shared {}"),
+    **dict.fromkeys(("private", "unbindable"), ""),
+}
 """What makes a mount of this type before it is copied to the other side; and what afterwards."""
-AFTER = {"shared": "", "private": "", "slave": "make-slave {}", "unbindable": "make-unbindable {}"}
+AFTER = {
+    **dict.fromkeys(("shared", "private"), ""),
+    "slave": "make-slave {}",
+    "unbindable": "make-unbindable {}",
+    "shared+slave": "make-slave {0}; make-shared {0}",
+}
 
 NOTHING, EINVAL = "nothing", Cell("EINVAL", "nothing")
-SHARED, SLAVE, PRIVATE = Cell("shared", NOTHING), Cell("slave", NOTHING), Cell("private", NOTHING)
-BOTH = Cell("shared", "shared")
+BOTH, TWICE = Cell("shared", "shared"), Cell("shared+slave", "shared+slave")
 
 # Where the parent is shared, what lies on it appears on the other side as a peer; a slave becomes shared too.
+# On one that is shared and a slave it is shared, and the master's side has nothing of it.
 BIND = {
-    **{("shared", parent): SHARED for parent in TYPES},
-    **{("private", parent): PRIVATE for parent in TYPES},
-    **{("slave", parent): SLAVE for parent in TYPES},
+    **{(source, parent): Cell(source, NOTHING) for source in TYPES for parent in TYPES},
     **{("unbindable", parent): EINVAL for parent in TYPES},
     ("shared", "shared"): BOTH,
     ("private", "shared"): BOTH,
-    ("slave", "shared"): Cell("shared+slave", "shared+slave"),
+    ("slave", "shared"): TWICE,
+    ("shared+slave", "shared"): TWICE,
+    ("private", "shared+slave"): Cell("shared", NOTHING),
+    ("slave", "shared+slave"): Cell("shared+slave", NOTHING),
 }
 MOVE = {
     **BIND,
     **{("unbindable", parent): Cell("unbindable", NOTHING) for parent in TYPES},
     ("unbindable", "shared"): EINVAL,
+    ("unbindable", "shared+slave"): EINVAL,
 }
 # Of a tree, what is on an unbindable mount is left behind, and that mount with it.
 RBIND_CHILD = {
@@ -146,24 +153,23 @@ def type_of(line: Line) -> str:
 def arranged(source: str, parent: str, *, child: bool = False) -> str:
     """A source at /a, or with ``child`` on it at /a/a, and a parent at /b, each of a type, on two sides."""
     place = "/a/a" if child else "/a"
-    below = "mount tree /a; make-shared /a" if child else ""
     before = [
-        below,
+        "mount tree /a; make-shared /a" if child else "",
         f"mount s {place}",
+        f"make-private {place}" if child and source != "shared" else "",
         "mount p /b",
         BEFORE[source].format(place),
         BEFORE[parent].format("/b"),
     ]
-    if child and source != "shared":
-        before.insert(2, f"make-private {place}")
-    after = [AFTER[source].format(place), AFTER[parent].format("/b")]
+    # A parent that is shared and a slave has peers on a third side.
+    peers = "unshare" if parent == "shared+slave" else ""
+    after = [AFTER[parent].format("/b"), peers, AFTER[source].format(place)]
     return "; ".join(filter(None, [*before, "unshare", *after]))
 
 
-def cell(kernel: Kernel, program: str, path: str) -> Cell:
+def at(path: str) -> Callable[[Outcome], Cell]:
     """What a program leaves at a path on both sides."""
-    error, tables = ran(kernel, program)
-    return Cell(error or type_at(tables[0], path), type_at(tables[1], path))
+    return lambda it: Cell(it.errno or type_at(it.tables[0], path), type_at(it.tables[1], path))
 
 
 @pytest.mark.parametrize(
@@ -172,73 +178,74 @@ def cell(kernel: Kernel, program: str, path: str) -> Cell:
     ids=["bind", "rbind", "move"],
 )
 def test_type_of_source_and_parent_decide_what_becomes_of_a_mount(
-    kernel: Kernel, notebook: Notebook, operation: str, expected: dict[tuple[str, str], Cell]
+    keeps: Callable[..., None], operation: str, expected: dict[tuple[str, str], Cell]
 ) -> None:
     """A bound or moved mount has the type, and appears on the other side, as source and parent demand."""
-    found = {
-        (source, parent): cell(kernel, f"{arranged(source, parent)}; {operation} /a /b/a", "/b/a")
-        for source in TYPES
-        for parent in TYPES
+    keeps(operation, cells(operation, expected), at("/b/a"))
+
+
+def cells(operation: str, expected: dict[tuple[str, str], Cell]) -> Promises[Cell]:
+    """Each cell of an operation's table."""
+    return {
+        f"{source} onto {parent}": (f"{arranged(source, parent)}; {operation} /a /b/a", cell)
+        for (source, parent), cell in expected.items()
     }
-    notebook.table(
-        operation, ("source", "parent", "here", "there"), [(*key, *it) for key, it in found.items()]
-    )
-
-    assert found == expected
 
 
-def test_each_mount_of_a_tree_is_bound_as_if_alone(kernel: Kernel, notebook: Notebook) -> None:
+def test_each_mount_of_a_tree_is_bound_as_if_alone(keeps: Callable[..., None]) -> None:
     """What lies on a bound tree has the type that it would have if it were bound; or it is left there."""
-    found = {
-        (child, parent): cell(kernel, f"{arranged(child, parent, child=True)}; rbind /a /b/a", "/b/a/a")
-        for child in TYPES
-        for parent in TYPES
+    keeps("rbind: child", children(), at("/b/a/a"))
+
+
+def children() -> Promises[Cell]:
+    """Each cell of rbind's table for what lies on a shared tree."""
+    return {
+        f"{child} on a tree onto {parent}": (f"{arranged(child, parent, child=True)}; rbind /a /b/a", cell)
+        for (child, parent), cell in RBIND_CHILD.items()
     }
-    notebook.table(
-        "rbind: child", ("child", "parent", "here", "there"), [(*key, *it) for key, it in found.items()]
-    )
-
-    assert found == RBIND_CHILD
 
 
-def test_command_and_state_decide_the_type(kernel: Kernel, notebook: Notebook) -> None:
+def test_command_and_state_decide_the_type(keeps: Callable[..., None]) -> None:
     """Each make-command makes of each state what the table says; on the other side, what follows."""
-    commands = ("shared", "slave", "private", "unbindable")
-    found = {
-        (state, command): cell(kernel, f"{program}; make-{command} /a", "/a")
-        for state, (program, _) in MAKE.items()
-        for command in commands
-    }
-    columns = ("state", "command", "here", "there")
-    notebook.table("make-*", columns, [(*key, *it) for key, it in found.items()])
+    keeps("make-*", changes(), at("/a"))
 
-    expected = {
-        (state, command): row["private"]._replace(here="unbindable")
-        if command == "unbindable"
-        else row[command]
-        for state, (_, row) in MAKE.items()
-        for command in commands
+
+def changes() -> Promises[Cell]:
+    """Each cell of the state diagram."""
+    return {
+        f"{state}: make-{command}": (f"{program}; make-{command} /a", cell)
+        for state, (program, row) in MAKE.items()
+        for command, cell in {**row, "unbindable": row["private"]._replace(here="unbindable")}.items()
     }
-    assert found == expected
 
 
 @pytest.mark.parametrize("owner", ["same", "less-privileged"])
-def test_clone_keeps_types_or_makes_slaves(
-    kernel: Kernel, notebook: Notebook, known: Callable[..., bool], owner: str
-) -> None:
+def test_clone_keeps_types_or_makes_slaves(keeps: Callable[..., None], owner: str) -> None:
     """A copy of a namespace has the types of the original; another owner's has slaves for what is shared."""
-    unshare = "unshare" if owner == "same" else "unshare-user"
-    found = {}
-    for state, (program, *_) in CLONE.items():
-        steps = replay(parse(f"{program}; {unshare}"))
-        tables = seen(steps, kernel.run(steps))[-1]
-        found[state] = Cell(type_at(tables[0], "/a"), type_at(tables[1], "/a"))
-    notebook.table(
-        f"clone, {owner} owner", ("state", "here", "there"), [(key, *it) for key, it in found.items()]
-    )
+    keeps(f"clone, {owner} owner", clones(owner), at("/a"))
 
-    expected = {state: Cell(state, kinds[owner != "same"]) for state, (_, *kinds) in CLONE.items()}
-    lost = Cell("unbindable", "private")
-    if found["unbindable"] == lost and known(rule="propagation.unbindable-lost", value=True):
-        expected["unbindable"] = lost
-    assert found == expected
+
+def clones(owner: str) -> Promises[Cell]:
+    """Each type in a copy of a namespace."""
+    unshare = "unshare" if owner == "same" else "unshare-user"
+    return {
+        state: (f"{program}; {unshare}", Cell(state, kinds[owner != "same"]))
+        for state, (program, *kinds) in CLONE.items()
+    }
+
+
+PROMISES: Promises[Cell] = {
+    **{
+        f"{name}: {cell}": it
+        for name, table in {"bind": BIND, "rbind": BIND, "move": MOVE}.items()
+        for cell, it in cells(name, table).items()
+    },
+    **children(),
+    **changes(),
+    **{
+        f"{owner} owner: {type_}": it
+        for owner in ("same", "less-privileged")
+        for type_, it in clones(owner).items()
+    },
+}
+"""All cells of all tables."""

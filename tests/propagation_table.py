@@ -5,55 +5,86 @@ python tests/propagation_table.py > docs/propagation.md
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
+from harness.search.promised import Left, Promises
+
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 TYPES = ("shared", "private", "slave", "uncloneable")
-CELL = "test_type_of_source_and_parent_decide_what_becomes_of_a_mount"
-CHILD = "test_each_mount_of_a_tree_is_bound_as_if_alone"
-CLONE = "test_clone_keeps_types_or_makes_slaves"
-SITUATION = "test_situation_leaves_these_tables"
+TABLES = "test_propagation_tables.py"
+CELL = f"{TABLES}::test_type_of_source_and_parent_decide_what_becomes_of_a_mount"
+CHILD = f"{TABLES}::test_each_mount_of_a_tree_is_bound_as_if_alone"
+CLONE = f"{TABLES}::test_clone_keeps_types_or_makes_slaves"
+SITUATIONS = {
+    "test_propagation_situations.py": "test_situation_leaves_these_tables",
+    "test_propagation_sides.py": "test_situation_leaves_these_tables_on_all_sides",
+}
+"""The experiment with the situations of each file."""
 
-# fs_bind numbers the children of a tree in this order: type of child, type of parent.
+# fs_bind numbers the children of a tree in this order: type of child, type of parent. The title of the script
+# with a private child on an uncloneable parent says otherwise; what it does counts.
 CHILDREN = (
     *(("shared", parent) for parent in TYPES),
     ("private", "shared"),
     ("private", "slave"),
     ("private", "private"),
-    ("uncloneable", "private"),
+    ("private", "uncloneable"),
     *(("slave", parent) for parent in TYPES),
     *(("uncloneable", parent) for parent in TYPES),
 )
 
+_COVERED = "a slave is covered as its master is, and what is mounted on it then stays on it"
+_CHAIN = "mounts on a chain of slaves travel down, and not up"
+_ENDS = "on a shared mount bound onto what is {}, mounts at each of its three ends"
+_QUIZ_C = "quiz C: a mount passes over a group that lacks the place to the group below"
 OTHERS = {
-    "fs_bind07-2": "a slave of what is mounted on later receives it",
-    "fs_bind17, 18, 19, 20": "bind leaves the child of a tree behind",
-    "fs_bind21": "a mount travels down a chain of slaves, and not up",
-    "fs_bind22": "a root bound to its own child appears there once",
-    "fs_bind23, 24": "two shared mounts bound to each other",
+    "fs_bind07-2": _COVERED,
+    "fs_bind17": _ENDS.format("shared"),
+    "fs_bind18": _ENDS.format("private"),
+    "fs_bind19": _ENDS.format("a slave"),
+    "fs_bind20": _ENDS.format("unbindable"),
+    "fs_bind21": _CHAIN,
+    "fs_bind22": "a root bound to its own child: mounts and umounts on either",
+    "fs_bind23": "a private tree with shared children is moved onto a shared mount that has a peer",
+    "fs_bind24": _QUIZ_C,
+    "fs_bind_regression, 1": "a private mount is bound",
+    "fs_bind_regression, 2": "a private tree is rbound",
+    "fs_bind_regression, 3": "a private tree is moved",
     "fs_bind_move17": "a mount on a shared parent can't be moved",
     "fs_bind_move18": "a private tree is moved with its shared child",
     "fs_bind_move19": "a private tree is moved with its slave child",
     "fs_bind_move20": "a private tree is moved with its unbindable child",
-    "fs_bind_move21": "a bound mount is moved into the tree that it was bound from",
-    "fs_bind_move22": "a mount that was moved into its own tree can't be moved out again",
-    "fs_bind_rbind07-2": "a slave of what is mounted on later receives it",
-    "fs_bind_rbind33": "a mount travels down a chain of slaves, and not up",
-    "fs_bind_rbind34": "a tree rbound to its own child, whose child is shared",
-    "fs_bind_rbind35": "a tree rbound to its own child, whose child is private",
-    "fs_bind_rbind36": "a tree rbound to its own child, whose child is unbindable",
+    "fs_bind_move21": "a mount is moved into the tree bound from it: mounts and an umount there",
+    "fs_bind_move22": "the tree into which a mount was moved is moved onto a shared mount that has a peer",
+    "fs_bind_move22, its end": "the moved tree's innermost copy is unmounted, and with it every other",
+    "fs_bind_rbind07-2": _COVERED,
+    "fs_bind_rbind33": _CHAIN,
+    "fs_bind_rbind34": "a tree rbound to its own child, whose child is shared: an umount and a mount",
+    "fs_bind_rbind35": "a tree rbound to its own child, whose child is private: an umount and a mount",
+    "fs_bind_rbind36": "a tree rbound to its own child, whose child is unbindable: a mount",
     "fs_bind_rbind37": "a private tree is rbound with its shared child",
     "fs_bind_rbind38": "a private tree is rbound with its slave child",
     "fs_bind_rbind39": "a private tree is rbound without its unbindable child",
-    "fs_bind_cloneNS05": "a mount travels down a chain of slaves, and not up",
-    "fs_bind_cloneNS06": "a copy of a namespace receives within a directory that is bound to itself",
-    "fs_bind_cloneNS07": "a slave child on a slave parent, in a copied namespace",
+    "fs_bind_cloneNS01": "peers in a copied namespace: a mount from either side",
+    "fs_bind_cloneNS02": (
+        "a master and its slave in a copied namespace: mounts and an umount from either side"
+    ),
+    "fs_bind_cloneNS04": "private mounts in a copied namespace: a mount on either side",
+    "fs_bind_cloneNS05": (
+        "a tree rbound to its own child, in a copied namespace: mounts and an umount from either side"
+    ),
+    "fs_bind_cloneNS06": "mounts on a chain of slaves, in a copied namespace: from either side",
+    "fs_bind_cloneNS07": (
+        "a mount moved into the tree bound from it, in a copied namespace: from either side"
+    ),
     "sharedsubtree.rst, quiz A": "quiz A: a mount moved into its own peer appears on itself, once",
     "sharedsubtree.rst, quiz B": "quiz B: what is below a shared root rbound into it is there once",
-    "sharedsubtree.rst, quiz C": (
-        "quiz C: a mount passes over a group that lacks the place to the group below"
-    ),
+    "sharedsubtree.rst, quiz C": _QUIZ_C,
 }
-"""Scripts and quizzes told by a situation of its own."""
+"""Scripts and quizzes told by a situation of its own, by what they do."""
 
 INTRODUCTION = """\
 # Mount propagation: what is tested where
@@ -64,8 +95,8 @@ Made by `python tests/propagation_table.py > docs/propagation.md`; the tests com
 mount_namespaces(7) promise, as pure functions.
 
 - `experiments/test_propagation_tables.py`: every cell of every table, with the mount tables of both sides.
-- `experiments/test_propagation_situations.py`: the other situations below, in the same manner. LTP's fs_bind
-  looks at directory listings in them.
+- `experiments/test_propagation_situations.py`, `…_sides.py`: the other situations below, in the same manner,
+  by what LTP's scripts do, which some of their titles don't tell. They look at directory listings.
 - `experiments/test_propagation_search.py`: random programs in up to four namespaces, compared after every
   step. What differs is made as short as it can be, printed as a shell script that runs without nslab, and
   drawn in the report: the trees of mounts before and after, with their peer groups.
@@ -124,22 +155,30 @@ def rows() -> Iterator[tuple[str, str, str]]:
             yield f"{name}{number:02}", f"{operation}: {source} onto {parent}", f"{CELL}[…{operation}]"
     for number, (child, parent) in enumerate(CHILDREN, 17):
         yield f"fs_bind_rbind{number}", f"rbind of a shared tree with {child} child onto {parent}", CHILD
-    yield "fs_bind_regression", "bind: private onto private", f"{CELL}[…bind]"
-    clones = {"01": "shared", "02": "slave", "03": "uncloneable", "04": "private"}
-    for script, type_ in clones.items():
-        yield f"fs_bind_cloneNS{script}", f"clone: {type_}", CLONE
+    yield "fs_bind_cloneNS03", "clone: uncloneable", f"{CLONE}[…same]"
     for name, situation in OTHERS.items():
-        yield name, situation, SITUATION
+        yield name, situation, experiment(situation)
 
 
-def file_of(test: str) -> str:
-    """The file of experiments in which a test is."""
-    return f"test_propagation_{'situations' if test == SITUATION else 'tables'}.py"
+@cache
+def promises(file: str) -> Promises[Left]:
+    """The programs of a file of situations, and what they leave."""
+    told: Promises[Left] = runpy.run_path(str(EXPERIMENTS / file))["SITUATIONS"]
+    return told
+
+
+def experiment(situation: str) -> str:
+    """The experiment in which a situation is.
+
+    Raises:
+        StopIteration: in none.
+    """
+    return next(f"{file}::{test}" for file, test in SITUATIONS.items() if situation in promises(file))
 
 
 def table() -> str:
     """The page."""
-    lines = (f"| {name} | {what} | `{file_of(test)}::{test}` |" for name, what, test in rows())
+    lines = (f"| {name} | {what} | `{test}` |" for name, what, test in rows())
     return INTRODUCTION + "\n".join(lines) + "\n"
 
 

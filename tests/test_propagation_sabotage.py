@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from propagation_table import SITUATION, file_of, rows, table
+from propagation_table import EXPERIMENTS, rows, table
 from sabotaged_models import SABOTAGES, Broken, Sabotage, Whole
 
 from harness.search.hold import Search
@@ -23,12 +21,14 @@ def test_broken_rule_is_found(sabotage: Sabotage) -> None:
     assert found, f"no program of {PROGRAMS} tells that {sabotage.rule}"
 
 
+def test_every_script_is_told() -> None:
+    """Each of fs_bind's 95 scripts is told by an experiment."""
+    assert len({name.partition(",")[0] for name, _, _ in rows() if name.startswith("fs_bind")}) == 95
+
+
 def test_page_says_what_is_tested_where() -> None:
     """docs/propagation.md is what the experiments make of it, and every experiment and situation is there."""
-    root = Path(__file__).parent.parent
-
-    assert (root / "docs" / "propagation.md").read_text() == table()
-    for _, situation, test in rows():
-        experiments = (root / "experiments" / file_of(test)).read_text()
-        assert f"def {test.partition('[')[0]}(" in experiments
-        assert test != SITUATION or f'"{situation}": (' in experiments
+    assert (EXPERIMENTS.parent / "docs" / "propagation.md").read_text() == table()
+    for _, _, experiment in rows():
+        file, _, test = experiment.partition("::")
+        assert f"def {test.partition('[')[0]}(" in (EXPERIMENTS / file).read_text()
