@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from harness.search.promised import Left, Promises, left
 
-SITUATIONS: Promises[Left] = {
+PROMISES: Promises[Left] = {
     "a mount travels down a chain of slaves of three owners, and not up": (
         ("make-shared /; unshare-user; ns1: make-shared /; ns1: unshare-user; mount s /a; ns2: mount t /b"),
         {
@@ -159,4 +159,4 @@ SITUATIONS: Promises[Left] = {
 
 def test_situation_leaves_these_tables_on_all_sides(keeps: Callable[..., None]) -> None:
     """Each situation leaves the tables that the pages promise, on all sides."""
-    keeps("situations on several sides", SITUATIONS, left)
+    keeps("situations on several sides", PROMISES, left)

@@ -19,7 +19,7 @@ _THREE_ENDS: dict[str, tuple[str, str, Left]] = {
 }
 """How a mount comes to be of a type, what is seen of it, and what of other namespaces."""
 
-SITUATIONS: Promises[Left] = {
+PROMISES: Promises[Left] = {
     "a slave of what is mounted on later receives it": (
         "mount p /a; make-shared /a; bind /a /b; make-slave /b; mount s /a/a",
         {0: "/a p shared:1, /a/a s shared:2, /b p master:1, /b/a s master:2"},
@@ -190,4 +190,4 @@ SITUATIONS: Promises[Left] = {
 
 def test_situation_leaves_these_tables(keeps: Callable[..., None]) -> None:
     """Each situation leaves the tables that the pages promise."""
-    keeps("situations", SITUATIONS, left)
+    keeps("situations", PROMISES, left)

@@ -22,6 +22,13 @@ SITUATIONS = {
     "test_propagation_situations.py": "test_situation_leaves_these_tables",
     "test_propagation_sides.py": "test_situation_leaves_these_tables_on_all_sides",
 }
+RULES = {
+    "test_propagation_umount.py": "test_umount_takes_along_what_nothing_holds",
+    "test_propagation_locks.py": "test_mounts_of_another_owner_are_locked_together",
+    "test_propagation_places.py": "test_mounts_lie_where_the_pages_say",
+}
+"""The same of what rules say that nobody else has described by a situation."""
+
 """The experiment with the situations of each file."""
 
 # fs_bind numbers the children of a tree in this order: type of child, type of parent. The title of the script
@@ -97,6 +104,8 @@ mount_namespaces(7) promise, as pure functions.
 - `experiments/test_propagation_tables.py`: every cell of every table, with the mount tables of both sides.
 - `experiments/test_propagation_situations.py`, `…_sides.py`: the other situations below, in the same manner,
   by what LTP's scripts do, which some of their titles don't tell. They look at directory listings.
+- `experiments/test_propagation_umount.py`, `…_locks.py`, `…_places.py`: the rules beyond the tables, each in
+  the same manner: umount, locks, where a mount comes to lie.
 - `experiments/test_propagation_search.py`: random programs in up to four namespaces, compared after every
   step. What differs is made as short as it can be, printed as a shell script that runs without nslab, and
   drawn in the report: the trees of mounts before and after, with their peer groups.
@@ -147,6 +156,13 @@ The record tells what was met how often.
 |---|---|---|
 """
 
+BEYOND = """
+## Rules beyond the tables
+
+| situation | experiment |
+|---|---|
+"""
+
 
 def rows() -> Iterator[tuple[str, str, str]]:
     """For each script or quiz: its name, the situation, the experiment that tells it."""
@@ -162,8 +178,8 @@ def rows() -> Iterator[tuple[str, str, str]]:
 
 @cache
 def promises(file: str) -> Promises[Left]:
-    """The programs of a file of situations, and what they leave."""
-    told: Promises[Left] = runpy.run_path(str(EXPERIMENTS / file))["SITUATIONS"]
+    """The programs of a file of experiments, and what they leave."""
+    told: Promises[Left] = runpy.run_path(str(EXPERIMENTS / file))["PROMISES"]
     return told
 
 
@@ -178,8 +194,13 @@ def experiment(situation: str) -> str:
 
 def table() -> str:
     """The page."""
-    lines = (f"| {name} | {what} | `{test}` |" for name, what, test in rows())
-    return INTRODUCTION + "\n".join(lines) + "\n"
+    lines = (f"| {name} | {what} | `{test}` |\n" for name, what, test in rows())
+    rules = (
+        f"| {situation} | `{file}::{test}` |\n"
+        for file, test in RULES.items()
+        for situation in promises(file)
+    )
+    return "".join((INTRODUCTION, *lines, BEYOND, *rules))
 
 
 if __name__ == "__main__":

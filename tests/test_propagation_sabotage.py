@@ -1,12 +1,15 @@
-"""Each rule of the model can be refuted: broken, it is found by the search of `pytest experiments/`."""
+"""Each rule of the model can be refuted: broken, it is found by the search and by the written experiments."""
 
 from __future__ import annotations
 
 import pytest
-from propagation_table import EXPERIMENTS, rows, table
+from propagation_table import EXPERIMENTS, RULES, SITUATIONS, TABLES, promises, rows, table
 from sabotaged_models import SABOTAGES, Broken, Sabotage, Whole
 
+from harness.propagation import render
+from harness.propagation.programs import parse, replay
 from harness.search.hold import Search
+from harness.search.promised import held, left
 
 PROGRAMS = 150
 """As many as the search of `pytest experiments/` runs."""
@@ -19,6 +22,58 @@ def test_broken_rule_is_found(sabotage: Sabotage) -> None:
         found = Search(Whole(broken)).run(PROGRAMS, seed=1)
 
     assert found, f"no program of {PROGRAMS} tells that {sabotage.rule}"
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.rule)
+def test_broken_rule_is_in_an_experiment(sabotage: Sabotage, whole: dict[str, Went]) -> None:
+    """A program of a cell or of a situation goes otherwise where a rule is broken."""
+    with Broken(sabotage):
+        assert any(went(program) != as_promised for program, as_promised in whole.items())
+
+
+Went = tuple[list[str], render.Tables]
+"""The errors of a program's steps, and the tables after the last one."""
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Went]:
+    """How the programs of all cells and situations go where no rule is broken."""
+    told = [promises(file) for file in (*SITUATIONS, *RULES, TABLES)]
+    return {program: went(program) for programs in told for program, _ in programs.values()}
+
+
+def went(program: str) -> Went:
+    """What the model says of a program."""
+    steps = replay(parse(program))
+    return [step.errno for step in steps], render.of_state(steps[-1].state)
+
+
+def test_all_that_is_not_as_promised_is_told() -> None:
+    """One experiment tells by name of every situation that a kernel has otherwise, and of no other."""
+    situations = promises("test_propagation_umount.py")
+    sabotage = next(it for it in SABOTAGES if it.rule == "a counterpart goes with what is on it")
+    with Broken(sabotage) as broken:
+        found = [*held(Whole(broken), situations, left, lambda _: False)]
+
+    assert [it.name for it in found] == [*situations]
+    assert [it.name for it in found if it.broken] == [
+        "a peer's mount that has something on it stays, all others go",
+        "of a detached tree one counterpart stays under what is mounted on it alone",
+        "of a detached tree all counterparts stay under what is mounted on the last alone",
+        "what covers a stack of counterparts slides down to where the stack stood",
+    ]
+
+
+def test_what_is_written_down_counts_where_the_model_has_it_as_the_kernel() -> None:
+    """A promise other than what kernel and model have is broken, too."""
+    program = "mount a /a; move /a/a /b"
+    seen = {0: "/a a", "refused": "ns0: move /a/a /b: EINVAL"}
+    promised = {"kept": (program, seen), "broken": (program, {0: "/a a"})}
+    with Broken(SABOTAGES[0]) as broken, broken.mended():
+        found = [*held(Whole(broken), promised, left, lambda _: False)]
+
+    assert [it.name for it in found if it.broken] == ["broken"]
+    assert found[1].broken == f"broken: {program}\n  promised: {{0: '/a a'}}\n  seen:     {seen}\n"
 
 
 def test_every_script_is_told() -> None:
