@@ -11,18 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis.database import ExampleDatabase
 
 from harness.hosts.base import LabHost
 from harness.notebook import Notebook
 from harness.plugin.deviations import KnownDifferences
 from harness.search.differential import KINDS, Search, explained
 from harness.search.differential_script import parted, script, told
+from harness.search.effort import Effort
 from harness.search.hold import deviations
 from harness.search.kernel import Kernel, wider_worker
-
-PROGRAMS = 15
-"""Programs for each of hypothesis' examples."""
+from harness.search.memory import Memory
 
 
 @pytest.fixture
@@ -49,18 +48,21 @@ def test_two_kernels_agree(
     kernels: tuple[Kernel, Kernel],
     notebook: Notebook,
     known_on: Callable[[LabHost], KnownDifferences],
+    effort: Effort,
+    examples: ExampleDatabase,
 ) -> None:
     """After each step of any program, its error and every mount table are the same on both kernels."""
     known = [known_on(host) for host in pair]
     builds = known[0].build, known[1].build
-    search = Search(kernels, behind(kernels, known), lambda found: explained(found, builds))
+    releases = sorted(host.check_output("uname -r") for host in pair)
+    memory = Memory(examples, " ".join(["differential", *releases]), KINDS)
+    search = Search(kernels, behind(kernels, known), lambda found: explained(found, builds), memory)
 
-    assert settings.default is not None
-    found = search.run(settings.default.max_examples * PROGRAMS)
+    found = search.run(effort.programs(), effort.seed, effort.over())
 
     names = pair[0].name, pair[1].name
     notebook.table(
-        f"{search.steps} steps of {search.programs} programs: how often each kind of operation was done",
+        f"{search.steps} steps of {search.programs} programs ({effort.again}): each kind of operation done",
         ("operation", "times"),
         [(kind, search.kinds[kind]) for kind in KINDS],
     )
@@ -69,4 +71,4 @@ def test_two_kernels_agree(
         notebook.script("differential.sh", script(found, names))
         notebook.forest(parted(found, names))
 
-    assert not found, told(found, names)
+    assert not found, "\n".join([told(found, names), effort.again, *memory.trouble])

@@ -5,30 +5,30 @@ from __future__ import annotations
 import importlib.util
 import re
 import subprocess
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+import hypothesis
 import pytest
-from sabotaged_models import answers
+from played import Played
 
 from harness.hosts.stage import Stage
 from harness.notebook import Notebook
-from harness.propagation.operations import Operation
 from harness.propagation.programs import parse
 from harness.propagation.state import LOST_COVER
 from harness.search import beyond, beyond_on_host, births, calls, chain, on_host
 from harness.search.differential import Difference, Search, Shown, explained
 from harness.search.differential_script import script, told
+from harness.search.effort import PER_EXAMPLE
 from harness.search.hold import WITNESSES
-from harness.search.kernel import Answer, Kernel, wider_worker
+from harness.search.kernel import Kernel, wider_worker
 from harness.worker import Worker
 
 LIMIT = 30.0
-BUDGET = 150
+BUDGET = hypothesis.settings.get_profile("nslab").max_examples * PER_EXAMPLE
 """Programs of the search in `pytest experiments/ --differential`."""
 
 NAMES = ("whole", "broken")
@@ -89,27 +89,6 @@ def whole(stage: Stage) -> Iterator[Kernel]:
     """A host as it is."""
     with wider_worker(stage) as worker:
         yield Kernel(worker)
-
-
-class Played(Kernel):
-    """A kernel that does what the model says of one with these known differences."""
-
-    def __init__(self, *known: str) -> None:
-        """Nothing runs on a host."""
-        self._known = frozenset(known)
-        self._sent: deque[list[Operation]] = deque()
-
-    def send(self, operations: Iterable[Operation]) -> None:
-        """Take a program."""
-        self._sent.append([*operations])
-
-    def begin(self) -> None:
-        """Nothing waits."""
-
-    def receive(self) -> list[Answer]:
-        """What the model says of it."""
-        guides = beyond.replay(self._sent.popleft(), self._known)
-        return answers((guide.errno, guide.state) for guide in guides)
 
 
 def changed(deviations: Sequence[Deviation], folder: Path) -> list[ModuleType]:

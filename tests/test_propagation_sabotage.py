@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 from propagation_table import EXPERIMENTS, RULES, SITUATIONS, TABLES, promises, rows, table
 from sabotaged_models import SABOTAGES, Broken, Sabotage, Whole
 
 from harness.propagation import render
 from harness.propagation.programs import parse, replay
+from harness.search.effort import PER_EXAMPLE
 from harness.search.hold import Search
 from harness.search.promised import held, left
 
-PROGRAMS = 150
+PROGRAMS = hypothesis.settings.get_profile("nslab").max_examples * PER_EXAMPLE
 """As many as the search of `pytest experiments/` runs."""
 
 

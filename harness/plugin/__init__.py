@@ -7,7 +7,6 @@ import math
 import os
 import signal
 
-import hypothesis
 import pytest
 
 from harness import claims, hosts, isolators
@@ -33,6 +32,7 @@ pytest_plugins = [
     "harness.plugin.outcomes",
     "harness.plugin.deviations",
     "harness.plugin.fixtures",
+    "harness.plugin.searches",
     "harness.plugin.workers",
 ]
 
@@ -41,23 +41,6 @@ _LONGEST_WAIT = 86400.0
 
 _PARAMETERS = ("host", "pair", "isolator", "golang", "described")
 """Fixtures that each collected experiment is given once for every host, isolator or version of Go."""
-
-hypothesis.settings.register_profile(
-    "nslab",
-    deadline=None,
-    derandomize=True,
-    max_examples=10,
-    # Neither says anything of a claim: fixtures are made for all examples, and machines are slow at times.
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
-)
-hypothesis.settings.register_profile(
-    "search", hypothesis.settings.get_profile("nslab"), derandomize=False, max_examples=200
-)
-# For `experiments/test_propagation_search.py`, which runs fifteen programs for each example: 100,000.
-hypothesis.settings.register_profile(
-    "soak", hypothesis.settings.get_profile("nslab"), derandomize=False, max_examples=6667
-)
-hypothesis.settings.load_profile("nslab")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

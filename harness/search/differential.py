@@ -17,9 +17,11 @@ from harness.propagation import render
 from harness.propagation.operations import Operation
 from harness.propagation.programs import WEIGHTS as PLAIN
 from harness.search import beyond
-from harness.search.draw import Verdict, drawn, hunt
-from harness.search.hold import runnable, simplified, smallest
+from harness.search.draw import Seed, Verdict, drawn, hunt
+from harness.search.effort import never
 from harness.search.kernel import TOGETHER, Answer, Kernel, Tables
+from harness.search.memory import Memory
+from harness.search.shorter import runnable, simplified, smallest
 
 Pair = tuple[Kernel, Kernel]
 
@@ -107,22 +109,41 @@ class Search:
         pair: Pair,
         known: tuple[Set[str], Set[str]] = (frozenset(), frozenset()),
         explain: Callable[[Difference], str] = lambda _: "",
+        memory: Memory | None = None,
     ) -> None:
         """``known`` names the differences from the documents that each has, and that the model knows too.
 
-        ``explain`` says in a line why two hosts differ, or nothing where it is not known.
+        ``explain`` says in a line why two hosts differ, or nothing where it is not known. What ``memory``
+        has is tried first, and forgotten where the hosts now do the same or it is known why they do not.
         """
         self._pair, self._known, self._explain = pair, known, explain
+        self._memory = memory or Memory()
         self.explained: Counter[str] = Counter()
         self.kinds: Counter[str] = Counter()
         self.programs = self.steps = 0
 
-    def run(self, examples: int, seed: int | None = None) -> Difference | None:
+    def run(self, examples: int, seed: Seed = 0, over: Callable[[], bool] = never) -> Difference | None:
         """The shortest program, of so many, after which the hosts differ and nobody knows why; or none.
+
+        Once the time is ``over``, no more are drawn.
 
         Raises:
             LabError: a worker broke; what it ran tells nothing.
         """
+        found = self._remembered() or self._new(examples, seed, over)
+        if found:
+            self._memory.keep(found.operations)
+        return found
+
+    def _remembered(self) -> Difference | None:
+        """How they still differ after what was found before."""
+        for program in self._memory:
+            if found := self.check(program):
+                return found
+            self._memory.forget(program)
+        return None
+
+    def _new(self, examples: int, seed: Seed, over: Callable[[], bool]) -> Difference | None:
         for opening in beyond.BEGINNINGS:
             found = self.check(opening)
             if found:
@@ -132,7 +153,7 @@ class Search:
             lambda begun, draws: [*beyond.read(draws, self._known, begun)],
             len(beyond.BEGINNINGS),
         )
-        program = hunt(programs, self._ask, examples, seed, 2 * TOGETHER)
+        program = hunt(programs, self._ask, examples, seed, 2 * TOGETHER, over)
         return self.shortest(program) if program else None
 
     def known(self) -> list[tuple[str, int]]:

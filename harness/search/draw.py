@@ -17,6 +17,7 @@ from hypothesis.errors import NoSuchExample
 
 from harness.errors import LabError
 from harness.propagation.programs import LIMITS, OPENINGS, Draw, Step, read, replay
+from harness.search.effort import never
 
 MOST_STEPS = 40
 """After the opening."""
@@ -30,6 +31,7 @@ AT_ONCE = 4
 _RARELY = 50_000
 """New objects after which garbage is looked for; Python has it at some hundred."""
 
+Seed = int | str
 Program = TypeVar("Program")
 Verdict = Callable[[], "bool | Verdict"]
 """Whether a program differs, once it has been tried; or what tells it later, after those that wait by now."""
@@ -69,10 +71,11 @@ def hunt(
     strategy: st.SearchStrategy[Sequence[Program]],
     ask: Callable[[Program], Verdict],
     examples: int,
-    seed: int | None,
+    seed: Seed,
     ahead: int = 1,
+    over: Callable[[], bool] = never,
 ) -> Program | None:
-    """A program that differs, of so many; none where none does. Without a seed the profile decides on chance.
+    """A program that differs, of so many; none where none does, or none until the time is ``over``.
 
     ``strategy`` draws :data:`AT_ONCE`, all of which are tried: so it may be a few more than were asked for.
     ``ask`` begins to try a program; its verdict is heard when the next ones, so many ``ahead``, have begun.
@@ -81,11 +84,14 @@ def hunt(
         LabError: a worker broke; what it ran tells nothing.
     """
     seeds = Random(seed)  # noqa: S311 - chance, not secrets
-    assert settings.default is not None
-    chance = seed is not None or not settings.default.derandomize
     for done in range(0, examples, BATCH):
-        random = Random(seeds.getrandbits(64) if chance else done)  # noqa: S311
-        found = _Batch(ask, ahead).run(strategy, min(BATCH, examples - done), random)
+        if over():
+            break
+        found = _Batch(ask, ahead, over).run(
+            strategy,
+            min(BATCH, examples - done),
+            Random(seeds.getrandbits(64)),  # noqa: S311
+        )
         if found:
             return found[0]
     return None
@@ -94,9 +100,8 @@ def hunt(
 class _Batch(Generic[Program]):
     """One search of hypothesis, of which programs run while the next ones are drawn."""
 
-    def __init__(self, ask: Callable[[Program], Verdict], ahead: int) -> None:
-        self._ask = ask
-        self._ahead = ahead
+    def __init__(self, ask: Callable[[Program], Verdict], ahead: int, over: Callable[[], bool]) -> None:
+        self._ask, self._ahead, self._over = ask, ahead, over
         self._waiting: deque[tuple[Program, Verdict]] = deque()
         self._differing: list[Program] = []
         self._broken: list[LabError] = []
@@ -124,7 +129,7 @@ class _Batch(Generic[Program]):
     def _try(self, programs: Sequence[Program]) -> bool:
         """Begin with programs and hear of earlier ones; hypothesis is never told that one differs."""
         for program in programs:
-            if not (self._broken or self._differing):
+            if not (self._broken or self._differing or self._over()):
                 self._begin(program)
         return False
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Sequence, Set
+from random import Random
+from typing import NamedTuple
 
 from harness.errors import LabError
 from harness.propagation import cells
@@ -19,9 +20,11 @@ from harness.propagation.state import (
     TWO_COVERS,
     first,
 )
-from harness.search.draw import hunt, programs
+from harness.search.draw import Seed, hunt, programs
+from harness.search.effort import never
 from harness.search.kernel import TOGETHER, Disagreement, Expected, Kernel, disagreement, expected
 from harness.search.memory import Memory
+from harness.search.shorter import simplified, smallest
 
 WITNESSES: dict[str, list[Operation]] = {
     LOST_UNBINDABLE: parse("make-unbindable /; unshare"),
@@ -58,11 +61,14 @@ class Search:
         What ``memory`` has is tried first, and forgotten where the kernel and the model now agree.
         """
         self._kernel, self._known, self._memory = kernel, known, memory or Memory()
+        self._begun = known
         self.cells: Counter[str] = Counter()
-        self.programs = self.steps = 0
+        self.programs = self.steps = self.drawn = 0
 
-    def run(self, examples: int, seed: int | None = None) -> Disagreement | None:
+    def run(self, examples: int, seed: Seed = 0, over: Callable[[], bool] = never) -> Disagreement | None:
         """The shortest program, of so many, that kernel and model have otherwise; none where they agree.
+
+        Once the time is ``over``, no more are drawn.
 
         Raises:
             LabError: the worker broke; what it ran tells nothing.
@@ -70,12 +76,14 @@ class Search:
         for program in self._memory:
             if found := self.check(replay(program, self._known)):
                 return found
-            self._memory.forget(program)
+            # Where they agree behind a difference that was found meanwhile, the next search meets it again.
+            if self._known == self._begun:
+                self._memory.forget(program)
         openings = [replay(opening, self._known) for opening in OPENINGS]
         said = [(opening, self._begin(opening)) for opening in openings]
         if differing := [opening for opening, disagreement in said if disagreement()]:
             return self.shortest(differing[0])
-        drawn = hunt(programs(self._known), self._ask, examples, seed, 2 * TOGETHER)
+        drawn = hunt(programs(self._known), self._ask, examples, seed, 2 * TOGETHER, over)
         return self.shortest(drawn) if drawn else None
 
     def check(self, steps: Sequence[Step]) -> Disagreement | None:
@@ -83,6 +91,7 @@ class Search:
         return self._begin(steps)()
 
     def _ask(self, steps: Sequence[Step]) -> Callable[[], bool]:
+        self.drawn += 1
         said = self._begin(steps)
         return lambda: said() is not None
 
@@ -132,8 +141,8 @@ class Search:
         """Each cell of the rules' tables, and how often a step has reached it."""
         return [(cell, self.cells[cell]) for cell in cells.ALL]
 
-    def run_on(self, examples: int, seed: int | None = None) -> Iterator[Found]:
-        """All disagreements that are found, each behind the one before it.
+    def run_on(self, examples: int, seed: Seed = 0, over: Callable[[], bool] = never) -> Iterator[Found]:
+        """All disagreements that are found, each behind the one before it, by so many programs in all.
 
         The search goes on where a difference that the model can have explains what was found; so the last
         one may be one that nothing explains.
@@ -141,7 +150,8 @@ class Search:
         Raises:
             LabError: the worker broke; what it ran tells nothing.
         """
-        while disagreement := self.run(examples, seed):
+        seeds = Random(seed)  # noqa: S311 - chance, not secrets
+        while disagreement := self.run(examples - self.drawn, seeds.getrandbits(64), over):
             self._memory.keep(step.operation for step in disagreement.steps)
             found = Found(disagreement, self._explanation(disagreement))
             yield found
@@ -155,65 +165,6 @@ class Search:
         others = WITNESSES.keys() - self._known
         agree = (it for it in sorted(others) if not self.check(replay(operations, {*self._known, it})))
         return next(agree, "")
-
-
-Shown = TypeVar("Shown")
-
-
-def smallest(found: Shown, simpler: Callable[[Shown], Iterable[Shown | None]]) -> Shown:
-    """What is found with the first simpler program that shows it too, again and again, until none does."""
-    while better := next(filter(None, simpler(found)), None):
-        found = better
-    return found
-
-
-def runnable(operations: Iterable[Operation]) -> list[Operation]:
-    """A program without operations in namespaces that are not there."""
-    alive = {0}
-    kept = []
-    for operation in operations:
-        if operation.actor in alive:
-            kept.append(operation)
-            if operation.kind.startswith("unshare"):
-                alive.add(min(set(range(len(alive) + 1)) - alive))
-            elif operation.kind == "exit":
-                alive.remove(operation.actor)
-    return kept
-
-
-def simplified(operations: Sequence[Operation]) -> Iterator[list[Operation]]:
-    """Programs that are simpler: without a step, with fewer actors, or with a step that says less."""
-    for number in reversed(range(len(operations))):
-        if shorter := runnable([*operations[:number], *operations[number + 1 :]]):
-            yield shorter
-    for actor in sorted({operation.actor for operation in operations} - {0}):
-        yield runnable(it._replace(actor=0) if it.actor == actor else it for it in operations)
-    for number, operation in enumerate(operations):
-        for plainer in _plainer(operation):
-            yield runnable([*operations[:number], plainer, *operations[number + 1 :]])
-
-
-def _plainer(operation: Operation) -> Iterator[Operation]:
-    kind, actor, target, source = operation
-    if kind.startswith("make-r") or kind == "rbind":
-        yield operation._replace(kind=kind.replace("-r", "-").replace("rbind", "bind"))
-    if kind in ("unshare-user", "unshare-first"):
-        yield operation._replace(kind="unshare")
-    if kind == "umount-l":
-        yield operation._replace(kind="umount")
-    if actor:
-        yield operation._replace(actor=0)
-    for path in ("/", "/a", "/b"):
-        if target not in ("", "/", "/a", path) and not (
-            path == "/" and kind in ("mount", "umount", "umount-l")
-        ):
-            yield operation._replace(target=path)
-        if (
-            source.startswith("/")
-            and source not in ("/", "/a", path)
-            and not (path == "/" and kind == "move")
-        ):
-            yield operation._replace(source=path)
 
 
 def deviations(kernel: Kernel, known: Callable[[str], bool]) -> set[str]:

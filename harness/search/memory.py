@@ -2,37 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 
+import msgspec
 from hypothesis.database import ExampleDatabase
 
 from harness.propagation.operations import Operation
-from harness.propagation.programs import parse
+from harness.propagation.programs import WEIGHTS
+from harness.search.shorter import runnable
+
+_WORD = re.compile(r"[a-z0-9/,-]*")
+"""What a program may name: its own places, file systems and attributes."""
 
 
 class Memory:
-    """Programs that one kernel and the model had otherwise when they were last tried."""
+    """Programs that one kernel and the model, or another kernel, had otherwise when they were last tried."""
 
-    def __init__(self, database: ExampleDatabase | None = None, release: str = "") -> None:
-        """Without a database nothing is kept."""
-        self._database = database
-        self._key = f"nslab propagation {release}".encode()
+    def __init__(
+        self,
+        database: ExampleDatabase | None = None,
+        whose: str = "",
+        kinds: Collection[str] = WEIGHTS,
+    ) -> None:
+        """``whose`` it is tells searches apart. Without a database nothing is kept.
+
+        ``kinds`` are those of the operations that the search knows.
+        """
+        self._database, self._kinds = database, kinds
+        self._key = f"nslab {whose}".encode()
+        self.lost = False
+        """Whether something that was to be kept was not, for the database can't be written."""
 
     def __iter__(self) -> Iterator[list[Operation]]:
-        """The programs, the shortest first."""
-        kept = [] if self._database is None else sorted(self._database.fetch(self._key), key=len)
-        return (parse(text.decode()) for text in kept)
+        """The programs, the shortest first. What is none, of another version or damaged, is forgotten."""
+        programs = []
+        for kept in self._kept():
+            program = _program(kept, self._kinds)
+            if program is None:
+                self._delete(kept)
+            else:
+                programs.append(program)
+        return iter(sorted(programs, key=lambda it: (len(it), it)))
 
     def keep(self, program: Iterable[Operation]) -> None:
         """Have a program tried first the next time."""
-        if self._database is not None:
-            self._database.save(self._key, _text(program))
+        if self._database is None:
+            return
+        kept = msgspec.json.encode([*program])
+        # hypothesis' own database says nothing where it can't write, or raises in older versions.
+        try:
+            self._database.save(self._key, kept)
+        except OSError:
+            self.lost = True
+        self.lost |= kept not in self._kept()
 
     def forget(self, program: Iterable[Operation]) -> None:
         """Have it tried no more."""
+        self._delete(msgspec.json.encode([*program]))
+
+    @property
+    def trouble(self) -> list[str]:
+        """A line where something was lost that was to be kept."""
+        return [f"what was found is not kept for the next time: can't write {self._database}"] * self.lost
+
+    def _kept(self) -> list[bytes]:
+        try:
+            return [] if self._database is None else [*self._database.fetch(self._key)]
+        except OSError:
+            return []
+
+    def _delete(self, kept: bytes) -> None:
         if self._database is not None:
-            self._database.delete(self._key, _text(program))
+            self._database.delete(self._key, kept)
 
 
-def _text(program: Iterable[Operation]) -> bytes:
-    return "; ".join(map(str, program)).encode()
+def _program(kept: bytes, kinds: Collection[str]) -> list[Operation] | None:
+    """The program that was kept; none where it can't be one of this version."""
+    try:
+        program = msgspec.json.decode(kept, type=list[Operation])
+    except msgspec.MsgspecError:
+        return None
+    words = [word for it in program for word in (it.target, it.source)]
+    sound = all(it.kind in kinds for it in program) and all(map(_WORD.fullmatch, words))
+    return program if program and sound and runnable(program) == program else None
