@@ -109,8 +109,7 @@ mount_namespaces(7) promise, as pure functions.
 - `experiments/test_propagation_search.py`: random programs in up to four namespaces, compared after every
   step. What differs is made as short as it can be, printed as a shell script that runs without nslab, and
   drawn in the report: the trees of mounts before and after, with their peer groups.
-  What was found on a kernel is kept in hypothesis' database and tried first the next time.
-  `--hypothesis-profile=soak` lets it go on for 100,000 programs.
+  `--hypothesis-profile=soak` lets it go on for 100,000 programs, `--search-for=8h` for as long as that.
 - `experiments/test_propagation_regressions.py`: the shortest program of each difference that was found and is
   understood, by name.
 - `experiments/test_propagation_differential.py`, with `--differential` and two or more hosts
@@ -122,6 +121,25 @@ same id: the search goes on behind it, also where the file does not know it of t
 fails with every disagreement that was found. The model itself is never weakened. Before 6.17 one umount may
 put several mounts at one place (`two-covers`, `cover-shifts`): which of them is seen hangs on the order of
 the kernel's lists, of which no page tells; so a program ends there, and its last tables are still compared.
+
+## Searches: how long, by which chance, and what is kept
+
+```sh
+pytest experiments/test_propagation_search.py                                # 150 programs, always the same
+pytest experiments/test_propagation_search.py --hypothesis-profile=search    # 3,000, other ones each time
+pytest experiments/test_propagation_search.py --hypothesis-profile=soak      # 100,000
+pytest experiments/test_propagation_search.py --hypothesis-profile=soak --search-for=8h   # or 90s, 30m, 2d
+pytest experiments/test_propagation_search.py --hypothesis-profile=search --hypothesis-seed=3141
+```
+
+`--search-for` is the time of each search, of which there is one for each host (or two of them), whatever the
+profile says. The record of a search, and the message where one fails, tell the seed by which the same
+programs are drawn again.
+
+What a search finds is kept where hypothesis keeps its examples, `.hypothesis/examples` below pytest's root
+directory (or below `$HYPOTHESIS_STORAGE_DIRECTORY`), for each kernel's release, in every profile. The next
+search tries it first, and forgets it where it tells nothing any more. Nothing else is kept there. Where that
+folder can't be written, the message says so.
 
 ## Two kernels without a model
 
