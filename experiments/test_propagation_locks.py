@@ -93,6 +93,13 @@ PROMISES: Promises[Left] = {
         "make-shared /; mount a /a; mount b /a/a; mount c /a/a; unshare-user; umount-l /a",
         {0: "/ w shared:1", 1: "/ w master:1"},
     ),
+    "locked counterparts stay on what stays, and on each other": (
+        (
+            "make-shared /; mount a /a; mount b /a/a; mount d /a/a/a; unshare-user; "
+            "ns1: mount c /a/b; umount-l /a"
+        ),
+        {0: "/ w shared:1", 1: "/ w master:1, /a a, /a/a b, /a/a/a d, /a/b c"},
+    ),
     "a locked counterpart stays where its parent stays": (
         "make-shared /; mount a /a; mount b /a/a; unshare-user; ns1: mount c /a/b; umount-l /a",
         {0: "/ w shared:1", 1: "/ w master:1, /a a, /a/a b, /a/b c"},

@@ -21,6 +21,13 @@ PROMISES: Promises[Left] = {
         ("mount a /a; make-shared /a; unshare; ns1: make-slave /a; ns1: mount b /a/a; mount c /a/a"),
         {0: "/a a shared:1, /a/a c shared:2", 1: "/a a master:1, /a/a c master:2, /a/a b"},
     ),
+    "a copy that came beneath what is free is free": (
+        (
+            "mount a /a; make-shared /a; unshare; ns1: make-slave /a; ns1: mount b /a/a; "
+            "mount c /a/a; ns1: umount /a/a; ns1: umount /a/a"
+        ),
+        {0: "/a a shared:1, /a/a c shared:2", 1: "/a a master:1"},
+    ),
     "a stack comes whole beneath what a receiver has there": (
         "make-shared /; unshare-user; ns1: mount a /a; bind /a /; rbind / /",
         {
@@ -52,6 +59,23 @@ PROMISES: Promises[Left] = {
         "mount b /a/c; mount c /b; rbind /a /b/a; mount d /a; mount e /a/a; rbind /a/b /b/b",
         {0: "/a d, /a/a e, /a/c b, /b c, /b/a w[/a], /b/a/c b, /b/b d[/b]"},
     ),
+    # "5c": the tree, and its example, with C as the unbindable mount.
+    "rbind takes what lies on what it takes": (
+        "mount a /a; mount b /a/a; mount c /a/a/a; rbind /a /b",
+        {0: "/a a, /a/a b, /a/a/a c, /b a, /b/a b, /b/a/a c"},
+    ),
+    "rbind leaves the unbindable out, and what lies on it": (
+        (
+            "mount z /b; mount A /a; mount B /a/a; mount D /a/a/a; mount E /a/a/b; mount C /a/b; "
+            "mount F /a/b/a; mount G /a/b/b; make-unbindable /a/b; rbind /a /b/a"
+        ),
+        {
+            0: (
+                "/a A, /a/a B, /a/a/a D, /a/a/b E, /a/b C unbindable, /a/b/a F, /a/b/b G, /b z, "
+                "/b/a A, /b/a/a B, /b/a/a/a D, /b/a/a/b E"
+            )
+        },
+    ),
     # "5d"; mount(2), MS_MOVE.
     "a mount can't be moved into itself or into what lies on it": (
         "mount a /a; mount b /a/a; move /a /a/a; move /a /a/b; move /a /a/a/a",
@@ -68,7 +92,7 @@ PROMISES: Promises[Left] = {
         "mount a /a; move /a/a /c",
         {0: "/a a", "refused": "ns0: move /a/a /c: ENOENT"},
     ),
-    # "3) Setting mount states": with r, all that lies on the mount too.
+    # "3) Setting mount states"; mount(2), MS_REC: with r, all that lies on the mount too.
     "make-slave of a mount leaves what lies on it alone": (
         "mount a /a; mount b /a/a; make-rshared /a; unshare; make-slave /a",
         {0: "/a a master:1, /a/a b shared:2", 1: "/a a shared:1, /a/a b shared:2"},
@@ -81,7 +105,7 @@ PROMISES: Promises[Left] = {
         "mount a /a; make-shared /a/a; make-rprivate /a/a",
         {0: "/a a", "refused": "ns0: make-shared /a/a: EINVAL, ns0: make-rprivate /a/a: EINVAL"},
     ),
-    # The last one to leave a group leaves its slaves to the group's own master (do_make_slave(), fs/pnode.c).
+    # The last one to leave a group leaves its slaves to the group's own master (transfer_propagation()).
     "the slaves of a group that is left go to the group's own master": (
         (
             "mount b /a; make-shared /a; mount h /b; bind /a /b/a; make-slave /b/a; "

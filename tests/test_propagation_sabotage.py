@@ -7,7 +7,7 @@ import pytest
 from propagation_table import EXPERIMENTS, RULES, SITUATIONS, TABLES, promises, rows, table
 from sabotaged_models import SABOTAGES, Broken, Sabotage, Whole
 
-from harness.propagation import render
+from harness.propagation import namespaces, render
 from harness.propagation.programs import parse, replay
 from harness.search.effort import PER_EXAMPLE
 from harness.search.hold import Search
@@ -26,7 +26,17 @@ def test_broken_rule_is_found(sabotage: Sabotage) -> None:
     assert found, f"no program of {PROGRAMS} tells that {sabotage.rule}"
 
 
-@pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.rule)
+OLD_MASTER = Sabotage(
+    "another owner's copy has the old master",
+    namespaces,
+    "less_privileged",
+    "master=mount.group",
+    "master=mount.master or mount.group",
+)
+"""All types are as they were; only the groups are others."""
+
+
+@pytest.mark.parametrize("sabotage", [*SABOTAGES, OLD_MASTER], ids=lambda sabotage: sabotage.rule)
 def test_broken_rule_is_in_an_experiment(sabotage: Sabotage, whole: dict[str, Went]) -> None:
     """A program of a cell or of a situation goes otherwise where a rule is broken."""
     with Broken(sabotage):

@@ -1,7 +1,7 @@
 """Attaching a tree of mounts: mount, bind, rbind, move.
 
-Rule: sharedsubtree.rst, "Bind semantics", "Rbind semantics" and "Move semantics", with their tables;
-attach_recursive_mnt() in fs/namespace.c and propagate_mnt() in fs/pnode.c.
+Rule: sharedsubtree.rst, 5b to 5e ("Bind semantics", "Rbind semantics", "Move semantics", "Mount semantics"),
+with their tables; attach_recursive_mnt() in fs/namespace.c and propagate_mnt() in fs/pnode.c.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Tree = list[Mount]
 
 
 def mount(state: State, namespace: int, path: str, source: str) -> State:
-    """A new file system: a private mount, and what its place makes of it."""
+    """A new file system: a private mount, and what its place makes of it ("5e": as bind of a private one)."""
     onto = destination(state, namespace, path)
     number = state.made + 1
     new = Mount(number, namespace, 0, "/", source, "/")
@@ -64,7 +64,7 @@ def hides(state: State, place: Place) -> bool:
 def bindable(state: State, place: Place) -> Tree:
     """What rbind takes: what is mounted below the directory, without unbindable mounts and what is on them.
 
-    One that is locked too must not be left out: EPERM (copy_tree()).
+    Rule: "5c". One that is locked too must not be left out: EPERM (copy_tree()).
     """
     taken = [place.mount]
     for child in state.children.get(place.mount.id, ()):
@@ -110,7 +110,12 @@ def destination(state: State, namespace: int, path: str) -> Place:
 
 
 def attach(state: State, tree: Tree, onto: Place) -> State:
-    """Mount a tree at a place, and where that is shared, copies of it on all mounts that receive from it."""
+    """Mount a tree at a place, and where that is shared, copies of it on all mounts that receive from it.
+
+    Rule: the details of "5b" and "5d" ("mounted at the dentry 'b' on all mounts where 'B' propagates to");
+    "8) Implementation", C; attach_recursive_mnt(). That copies in another owner's namespace are locked is in
+    mount_namespaces(7), "Restrictions".
+    """
     tree = [tree[0]._replace(parent=onto.mount.id, point=onto.directory), *tree[1:]]
     if not onto.mount.group:
         return state.having(tree)
@@ -140,8 +145,9 @@ def secondaries(
 ) -> Iterator[tuple[Mount, Tree]]:
     """For each mount that receives from the place's mount, and has the directory, what appears there.
 
-    In the place's own group, copies are peers of what is mounted. What this very operation makes receives
-    nothing.
+    In the place's own group, copies are peers of what is mounted ("5b", "a new propagation tree … identical
+    to the propagation tree of 'B'"). What this very operation makes receives nothing, and a mount of another
+    directory has no such place: need_secondary() in fs/pnode.c.
     """
     for peer in state.group(onto.mount.group):
         if peer.id != onto.mount.id and peer.contains(onto.directory):
@@ -183,9 +189,10 @@ def groups(mounts: Iterable[Mount]) -> list[Tree]:
 
 
 def beneath(state: State, tree: Tree) -> Tree:
-    """A copy goes beneath what is there already, which is then on top of it ("b"; attach_recursive_mnt()).
+    """A copy goes beneath what is there already, which is then on top of it.
 
-    A locked mount hides what is below it: the copy is locked in its turn.
+    Rule: attach_recursive_mnt(); no page says it. A locked mount hides what is below it: the copy is locked
+    in its turn.
     """
     root = tree[0]
     there = state.covering.get((root.parent, root.point))

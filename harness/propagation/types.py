@@ -1,6 +1,6 @@
 """Changing propagation types: ``mount --make-*``.
 
-Rule: sharedsubtree.rst, "3) Setting mount states" and the table in "5a) Mount states";
+Rule: sharedsubtree.rst, "3) Setting mount states" and the state diagram in "5a) Mount states";
 change_mnt_propagation() in fs/pnode.c.
 """
 
@@ -12,7 +12,7 @@ from harness.propagation.state import Mount, Refused, State
 
 
 def make(state: State, namespace: int, path: str, kind: str, *, recursive: bool) -> State:
-    """Give a mount, or with ``recursive`` each one of the tree below it, another type."""
+    """Give a mount, or with ``recursive`` each one of the tree below it, another type (mount(2), MS_REC)."""
     place = state.find(namespace, path)
     if not place.is_root:
         raise Refused("EINVAL")
@@ -22,7 +22,7 @@ def make(state: State, namespace: int, path: str, kind: str, *, recursive: bool)
 
 
 def shared(state: State, mount: Mount) -> State:
-    """It begins a group of its own unless it is in one; it stays the slave that it was."""
+    """It begins a group of its own unless it is in one; it stays the slave that it was ("5a", (3))."""
     if mount.group:
         return state
     group = state.made + 1
@@ -30,7 +30,11 @@ def shared(state: State, mount: Mount) -> State:
 
 
 def slave(state: State, mount: Mount) -> State:
-    """It leaves its group and has it for a master; an empty group's own master, if there is one."""
+    """It leaves its group and has it for a master; an empty group's own master, if there is one.
+
+    Rule: sharedsubtree.rst, "5a", the notes to the state diagram: the only one in its group turns private,
+    what is not shared stays as it is. That the only one keeps its master is in change_mnt_propagation().
+    """
     if not mount.group:
         return state
     peers = len(state.group(mount.group)) > 1
@@ -44,7 +48,7 @@ def private(state: State, mount: Mount) -> State:
 
 
 def unbindable(state: State, mount: Mount) -> State:
-    """It becomes private and can't be bound."""
+    """It becomes private and can't be bound ("5a", (5))."""
     return left(state.having([mount._replace(group=0, master=0, unbindable=True)]), [mount])
 
 
@@ -59,7 +63,7 @@ CHANGES: Mapping[str, Callable[[State, Mount], State]] = {
 def left(state: State, leaving: Iterable[Mount]) -> State:
     """Members left their groups: the slaves of an empty one go to the group's own master, or to none.
 
-    Rule: the notes to the table in sharedsubtree.rst, "5a"; transfer_propagation() in fs/pnode.c.
+    Rule: transfer_propagation() in fs/pnode.c, once part of do_make_slave() there; no page says it.
     """
     masters = {mount.group: mount.master for mount in leaving if mount.group}
     for mount in state.mounts.values():
