@@ -110,6 +110,7 @@ mount_namespaces(7) promise, as pure functions.
   step. What differs is made as short as it can be, printed as a shell script that runs without nslab, and
   drawn in the report: the trees of mounts before and after, with their peer groups.
   `--hypothesis-profile=soak` lets it go on for 100,000 programs, `--search-for=8h` for as long as that.
+  Programs hold no umount of `/`: of a process's own root the kernel makes the file system read-only.
 - `experiments/test_propagation_regressions.py`: the shortest program of each difference that was found and is
   understood, by name.
 - `experiments/test_propagation_differential.py`, with `--differential` and two or more hosts

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import NamedTuple
 
-from harness.propagation import attach, namespaces, render, types, umount
+from harness.propagation import attach, namespaces, operations, render, types, umount
 from harness.propagation.operations import Operation
 from harness.propagation.programs import replay
 from harness.propagation.state import State
@@ -77,7 +77,13 @@ SABOTAGES = [
     ),
     # move
     Sabotage("a locked mount is moved", attach, "move", "moved.locked or ", ""),
-    Sabotage("a mount leaves a shared parent", attach, "move", " or state.mounts[moved.parent].group", ""),
+    Sabotage(
+        "a mount leaves a shared parent",
+        attach,
+        "move",
+        "(moved.parent and state.mounts[moved.parent].group)",
+        "False",
+    ),
     Sabotage("unbindable moves onto shared", attach, "move", "onto.mount.group and any", "False and any"),
     Sabotage("a mount into itself is another error", attach, "move", "ELOOP", "EINVAL"),
     Sabotage("what is no mount's root moves", attach, "move", "not place.is_root", "False"),
@@ -122,6 +128,7 @@ SABOTAGES = [
     ),
     Sabotage("a stack comes on both sides", attach, "beneath", "TWO_COVERS in", "TWO_COVERS not in"),
     Sabotage("trees across owners are free", attach, "locked", "locked=True", "locked=mount.locked"),
+    Sabotage("trees that travel to another owner are free", attach, "attach", "locked(copied)", "copied"),
     Sabotage("trees of one owner are locked", attach, "attach", "owner != owner", "owner is not None"),
     # umount
     Sabotage("a locked mount is unmounted", umount, "umount", " or place.mount.locked", ""),
@@ -186,24 +193,40 @@ SABOTAGES = [
         "another owner's copy is a peer", namespaces, "less_privileged", "group=0, master=mount.group", ""
     ),
     Sabotage("another owner's copy is free", namespaces, "less_privileged", "master=mount.group", "master=0"),
-    Sabotage("another owner's copy is not locked", namespaces, "clone", "locked([", "(["),
+    Sabotage(
+        "another owner's copy is not locked",
+        namespaces,
+        "clone",
+        "locked=True)",
+        "locked=mount.id == tree[0].id)",
+    ),
+    Sabotage(
+        "another owner's copy of the first mount is not locked",
+        namespaces,
+        "clone",
+        "locked=True)",
+        "locked=mount.id != tree[0].id)",
+    ),
     Sabotage("the same owner's copy is as another's", namespaces, "clone", "if owner !=", "if 1 or owner !="),
+    Sabotage(
+        "who comes from the first owner is the namespace's", operations, "_unshare", "owner = FIRST", "pass"
+    ),
     Sabotage("below a covered root users are made", namespaces, "own", "!= root", "is None"),
 ]
 """Each rule of each table, broken."""
 
 
 class Whole(Kernel):
-    """A kernel that does what the whole model says, while a broken one is in its place."""
+    """A kernel that does what the whole model says, also while a broken one is in its place."""
 
-    def __init__(self, breaks: Broken) -> None:
+    def __init__(self, breaks: Broken | None = None) -> None:
         """Nothing runs on a host."""
-        self._breaks = breaks
+        self._mended = breaks.mended if breaks else contextlib.nullcontext
         self._said: list[list[Answer]] = []
 
     def send(self, operations: Iterable[Operation]) -> None:
         """Have the whole model say what it does, as a host would say it."""
-        with self._breaks.mended():
+        with self._mended():
             whole = replay(operations)
             self._said.append(answers((step.errno, step.state) for step in whole))
 
@@ -231,7 +254,7 @@ class Broken:
 
     def _everywhere(self, old: object, new: object) -> None:
         """Replace the function in each module that has it under its name."""
-        for module in (types, attach, umount, namespaces):
+        for module in (types, attach, umount, namespaces, operations):
             if getattr(module, self._name, None) is old:
                 setattr(module, self._name, new)
         for name, value in types.CHANGES.items():

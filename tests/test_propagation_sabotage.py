@@ -93,6 +93,14 @@ def test_every_script_is_told() -> None:
     assert len({name.partition(",")[0] for name, _, _ in rows() if name.startswith("fs_bind")}) == 95
 
 
+def test_every_cell_is_reached() -> None:
+    """The search of `pytest experiments/` reaches every cell of the rules' tables, whatever it draws."""
+    for seed in range(10):
+        search = Search(Whole())
+        assert search.run(PROGRAMS, seed) is None
+        assert not [cell for cell, times in search.coverage() if not times]
+
+
 def test_page_says_what_is_tested_where() -> None:
     """docs/propagation.md is what the experiments make of it, and every experiment and situation is there."""
     assert (EXPERIMENTS.parent / "docs" / "propagation.md").read_text() == table()

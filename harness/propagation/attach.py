@@ -90,7 +90,8 @@ def move(state: State, namespace: int, path: str, source: str) -> State:
         raise Refused("EINVAL")
     onto = destination(state, namespace, path)
     moved = place.mount
-    if moved.locked or not moved.parent or state.mounts[moved.parent].group:
+    # What a namespace's first mount lies on, which no process of it sees, is in no peer group.
+    if moved.locked or (moved.parent and state.mounts[moved.parent].group):
         raise Refused("EINVAL")
     tree = [*state.subtree(moved)]
     if onto.mount.group and any(mount.unbindable for mount in tree):

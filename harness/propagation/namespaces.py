@@ -9,20 +9,21 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import count
 
-from harness.propagation.attach import locked, renumber
+from harness.propagation.attach import renumber
 from harness.propagation.state import LOST_UNBINDABLE, Mount, Namespace, Refused, State
 
 
 def clone(state: State, source: int, owner: int) -> State:
     """A copy of a namespace that the user namespace ``owner`` owns; it gets the lowest number that is free.
 
-    Every mount is copied, unbindable ones too, which stay so ("5g").
+    Every mount is copied, unbindable ones too, which stay so ("5g"). For another owner each is locked, the
+    first one too, for it hides what it lies on.
     """
     numbers = count(state.made + 1)
     number = next(free for free in count() if free not in state.namespaces)
     tree = renumber([*state.subtree(state.mounts[state.namespaces[source].root])], number, numbers)
     if owner != state.namespaces[source].owner:
-        tree = locked([less_privileged(mount) for mount in tree])
+        tree = [less_privileged(mount)._replace(locked=True) for mount in tree]
     if LOST_UNBINDABLE in state.known:
         tree = [mount._replace(unbindable=False) for mount in tree]
     namespaces = {**state.namespaces, number: Namespace(tree[0].id, owner)}

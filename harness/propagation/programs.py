@@ -98,12 +98,15 @@ def meant(draw: Draw, number: int, state: State) -> Operation:
         return operation
     paths, mounted = places(state, actor)
     if kind_ == "mount":
-        return operation._replace(target=one_of(target, paths), source=f"t{number}")
+        return operation._replace(target=one_of(target, ["/", *paths]), source=f"t{number}")
     if kind_ in ("bind", "rbind"):
         return operation._replace(target=one_of(target, ["/", *paths]), source=one_of(source, ["/", *paths]))
     if kind_ == "move":
-        return operation._replace(target=one_of(target, ["/", *paths]), source=one_of(source, paths, mounted))
+        return operation._replace(
+            target=one_of(target, ["/", *paths]), source=one_of(source, ["/", *paths], mounted)
+        )
     if kind_.startswith("umount"):
+        # Not "/": the model has no umount of it.
         return operation._replace(target=one_of(target, paths, mounted))
     return operation._replace(target=one_of(target, ["/", *paths], ["/", *mounted]))
 
@@ -157,13 +160,13 @@ make-shared /; mount u1 /a; mount u2 /a/a; unshare-user; umount-l /a
 make-shared /; mount u1 /a; mount u2 /a/a; unshare-user; ns1: mount u3 /a/b; umount-l /a
 mount u1 /a; mount u2 /a/a; unshare-user; ns1: make-unbindable /a/a; ns1: rbind /a /b
 mount u1 /a; mount u2 /a/a; make-shared /a; bind /a /b; unshare-user; mount u3 /b/a; ns1: bind /a /b/b
-mount u1 /a; mount u2 /a/a; make-shared /a; bind /a /b; bind /b/c /; rbind / /b/a
+mount u1 /a; mount u2 /a/a; make-shared /a; bind /a /b; bind /b/b /; rbind / /b/a
 mount u1 /a; make-shared /a; unshare; make-slave /a; make-private /a
 mount u1 /a; make-shared /a; unshare; make-slave /a; make-unbindable /a
 mount u1 /a; make-shared /a; bind /a /b; make-slave /b; make-shared /b; unshare; ns1: make-slave /b;\
  make-private /b
-mount u1 /a; make-shared /a; bind /a /b; make-slave /b; make-shared /b; bind /b /a/c; make-slave /b;\
- make-slave /a/c
+mount u1 /a; make-shared /a; bind /a /b; make-slave /b; make-shared /b; bind /b /a/a; make-slave /b;\
+ make-slave /a/a
 mount u1 /a; make-shared /a; bind /a /b; make-slave /b; make-shared /b; unshare; ns1: make-rslave /; exit
 mount u1 /a; make-shared /a; mount u2 /b; bind /a /b/a; make-slave /a; make-shared /a; bind /a/a /b/b;\
  make-slave /a; mount u3 /b/a/b
@@ -180,8 +183,16 @@ make-shared /; unshare-user; ns1: mount u1 /a; bind /a /; rbind / /
 mount u1 /a; mount u2 /a/a; unshare-user; ns1: bind /a/a /b; ns1: umount /b
 mount u1 /a; mount u2 /a/a; make-unbindable /a/a; rbind /a /b
 mount u1 /a; unshare-user; ns1: move /a /b
+make-shared /; unshare-user; mount u1 /a; mount u2 /a/a; mount u3 /b; rbind /a /b/a; ns1: umount /b/a/a
+unshare-user; ns1: move / /a; move / /a
+make-rprivate /c; make-runbindable /c; make-rprivate /a; make-runbindable /a; mount u1 /a; mount u2 /a/a;\
+ make-shared /a/a; bind /a/a /b; make-slave /b; make-shared /b; move /b /a/b; rbind /a/b /b; make-shared /b;\
+ make-private /b; bind /a/b /b; make-unbindable /b; make-unbindable /a/b
+mount u1 /a; make-shared /a; bind /a /b; make-slave /b; make-shared /b; move /b /a/a
+mount u0 /a; mount u1 /a/a; make-shared /a/a; bind /a/a /a/b; make-slave /a/b; move /a/b /b; mount u2 /a/b;\
+ make-shared /a/b; bind /b /a/b/a; rbind /b /a/b/b; move /b /a/b/a; move /a/a /a/b/b
 """
-OPENINGS = tuple(tuple(parse(line)) for line in _OPENINGS.split("\n"))
+OPENINGS = tuple(tuple(parse(line)) for line in _OPENINGS.removesuffix("\n").split("\n"))
 """How programs may begin: what many rules need is rarely drawn step by step. The first opening is empty."""
 
 

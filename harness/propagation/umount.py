@@ -20,10 +20,16 @@ def umount(state: State, namespace: int, path: str, *, detach: bool) -> State:
     """Take the uppermost mount at a path away, with ``detach`` the tree below it; the same on all receivers.
 
     A locked mount stays (mount_namespaces(7), "Restrictions"); one that has others on it is busy (umount(2)).
+
+    Raises:
+        NotImplementedError: it is the first mount of its namespace. Of a process's own root directory the
+            kernel makes the file system read-only instead, which is no matter of propagation.
     """
     place = state.find(namespace, path)
     if not place.is_root or place.mount.locked:
         raise Refused("EINVAL")
+    if not place.mount.parent:
+        raise NotImplementedError("umount of a namespace's first mount")
     if not detach and state.children.get(place.mount.id):
         raise Refused("EBUSY")
     state = unlock(state, place.mount)
