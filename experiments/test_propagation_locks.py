@@ -56,6 +56,14 @@ PROMISES: Promises[Left] = {
         "mount a /a; unshare-user; ns1: unshare; ns2: umount /a",
         {0: "/a a", 1: "/a a", 2: "/a a", "refused": "ns2: umount /a: EINVAL"},
     ),
+    "the first mount of another owner's copy is locked, too": (
+        "unshare-user; ns1: move / /a; move / /a",
+        {0: "", 1: "", "refused": "ns1: move / /a: EINVAL, ns0: move / /a: ELOOP"},
+    ),
+    "also a copy for the more privileged owner comes as one": (
+        "unshare-user; ns1: mount a /a; ns1: unshare-first; ns1: umount /a; ns2: umount /a",
+        {0: "", 1: "", 2: "/a a", "refused": "ns2: umount /a: EINVAL"},
+    ),
     # [3], at its end: an umount in the more privileged namespace.
     "a locked copy goes with its original": (
         "make-shared /; mount a /a; unshare-user; umount /a",
