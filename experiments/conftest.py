@@ -117,7 +117,7 @@ def keeps(kernel: Kernel, notebook: Notebook, known: Callable[..., bool]) -> Kee
             return known(rule=f"propagation.{difference}", value=True)
 
         found = [*held(kernel, promises, look, is_known)]
-        notebook.table(title, ("what", "program", "seen"), [(*it[:3],) for it in found])
+        notebook.table(title, ("what", "program", "seen", "verdict"), [(*it[:4],) for it in found])
         broken = [it.broken for it in found if it.broken]
         assert not broken, f"{len(broken)} of {len(found)} not as promised:\n" + "\n\n".join(broken)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from unittest.mock import Mock
+
 import hypothesis
 import pytest
 from propagation_table import EXPERIMENTS, RULES, SITUATIONS, TABLES, promises, rows, table
-from sabotaged_models import SABOTAGES, Broken, Sabotage, Whole
+from sabotaged_models import SABOTAGES, Broken, Sabotage, Whole, answers
 
 from harness.propagation import namespaces, render
 from harness.propagation.programs import parse, replay
+from harness.propagation.state import LOST_UNBINDABLE
 from harness.search.effort import PER_EXAMPLE
-from harness.search.hold import Search
-from harness.search.promised import held, left
+from harness.search.hold import WITNESSES, Search
+from harness.search.promised import Held, Left, Promises, held, left
 
 PROGRAMS = hypothesis.settings.get_profile("nslab").max_examples * PER_EXAMPLE
 """As many as the search of `pytest experiments/` runs."""
@@ -76,6 +80,22 @@ def test_all_that_is_not_as_promised_is_told() -> None:
     ]
 
 
+def test_known_difference_breaks_no_promise() -> None:
+    """What one difference alone explains is told by its name where it is known of the kernel, else broken."""
+    program = WITNESSES[LOST_UNBINDABLE]
+    promised: Promises[Left] = {
+        "lost": ("; ".join(map(str, program)), {0: "/ w unbindable", 1: "/ w unbindable"})
+    }
+    steps = replay(program, {LOST_UNBINDABLE})
+
+    def found(known: Callable[[str], bool]) -> Held:
+        kernel = Mock(receive=lambda: answers((step.errno, step.state) for step in steps))
+        return next(held(kernel, promised, left, known))
+
+    assert found(lambda name: name == LOST_UNBINDABLE).verdict == LOST_UNBINDABLE
+    assert found(lambda _: False).verdict == "broken"
+
+
 def test_what_is_written_down_counts_where_the_model_has_it_as_the_kernel() -> None:
     """A promise other than what kernel and model have is broken, too."""
     program = "mount a /a; move /a/a /b"
@@ -84,7 +104,7 @@ def test_what_is_written_down_counts_where_the_model_has_it_as_the_kernel() -> N
     with Broken(SABOTAGES[0]) as broken, broken.mended():
         found = [*held(Whole(broken), promised, left, lambda _: False)]
 
-    assert [it.name for it in found if it.broken] == ["broken"]
+    assert [it.verdict for it in found] == ["kept", "broken"]
     assert found[1].broken == f"broken: {program}\n  promised: {{0: '/a a'}}\n  seen:     {seen}\n"
 
 

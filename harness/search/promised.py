@@ -9,7 +9,7 @@ from harness.propagation.programs import Step, parse, replay
 from harness.propagation.render import Table, Tables
 from harness.search.hold import WITNESSES
 from harness.search.kernel import Answer, Kernel, disagreement, seen
-from harness.search.script import told
+from harness.search.script import told as message
 
 
 class Outcome(NamedTuple):
@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
     def parts(self) -> str:
         """Where kernel and model part, and as which script; empty where they agree throughout."""
         found = disagreement(self.steps, self.answers)
-        return told(found, "here") if found else ""
+        return message(found, "here") if found else ""
 
     @property
     def explained(self) -> str:
@@ -73,6 +73,8 @@ class Held(NamedTuple):
     name: str
     program: str
     seen: str
+    verdict: str
+    """Whether it is ``kept`` or ``broken``, or which known difference explains what is seen."""
     broken: str
     """What was promised, what is seen, and where the model has it otherwise; empty where it is kept."""
 
@@ -87,11 +89,13 @@ def held(
     outcomes = ran(kernel, (program for program, _ in promises.values()))
     for (name, (program, promised)), outcome in zip(promises.items(), outcomes, strict=True):
         found, parts = look(outcome), outcome.parts
-        excused = parts and (difference := outcome.explained) and known(difference)
-        broken = ""
-        if not excused and (parts or found != promised):
-            broken = f"{name}: {program}\n  promised: {promised}\n  seen:     {found}\n{parts}"
-        yield Held(name, program, str(found), broken)
+        told = f"{name}: {program}\n  promised: {promised}\n  seen:     {found}\n{parts}"
+        if parts and (difference := outcome.explained) and known(difference):
+            yield Held(name, program, str(found), difference, "")
+        elif parts or found != promised:
+            yield Held(name, program, str(found), "broken", told)
+        else:
+            yield Held(name, program, str(found), "kept", "")
 
 
 Left = dict[int | str, str]
