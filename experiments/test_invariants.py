@@ -13,7 +13,8 @@ import pytest
 
 from harness.crews import Crew
 from harness.hosts.base import LabHost
-from harness.invariants import LEGEND, search
+from harness.invariants import LEGEND
+from harness.model_search import search
 from harness.models import MODELS, rules
 from harness.models.situations import SITUATIONS
 from harness.notebook import Notebook
@@ -26,10 +27,10 @@ def test_kernel_agrees_with_the_model(
     """After each act of any program, the answer and all that any process sees are as the model has them."""
     rules.reached.clear()
     with Crew(host, kind) as crew:
-        found = search(model, crew.play, crew.base, SITUATIONS[kind].values())
+        found = search(model, crew.begin, crew.base, SITUATIONS[kind].values())
     columns = ("rule", "answer", "times", "source")
     notebook.table(f"Rules of the {kind} model that were reached", columns, rules.coverage(model))
     if found:
-        notebook.script(f"{kind}-disagreement.txt", f"{LEGEND}\n{found}\n")
+        notebook.script(f"{kind}-disagreement.txt", f"{LEGEND}\n{found.text}\n")
 
-    assert not found, f"kernel and model disagree, as this program shows:\n{LEGEND}\n{found}"
+    assert found is None, f"kernel and model disagree, as this program shows:\n{LEGEND}\n{found.text}"

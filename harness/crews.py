@@ -6,9 +6,10 @@ What runs there is the package :mod:`harness.crew`, carried in one archive, in n
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from harness.crew.director import LIMIT
 from harness.directed import Directed
 from harness.errors import LabError, tail
 from harness.hosts.base import LabHost
@@ -50,8 +51,19 @@ class Crew(Directed):
         Raises:
             LabError: the crew broke, or does not answer in time: nothing was seen.
         """
-        line = json.dumps({"most": MOST, "acts": program}).encode() + b"\n"
-        return [Seen(**seen) for seen in self._hear(self.ask(line))["seen"]]
+        return self.begin(program)()
+
+    def begin(
+        self, program: Sequence[tuple[Act, Sequence[int]]], ends_within: float = LIMIT
+    ) -> Callable[[], list[Seen]]:
+        """Have a program played; what comes back waits for the same, once, each in its turn.
+
+        The kernel has so many seconds to end those who should end; if it does not, the program ends there.
+        """
+        play = {"most": MOST, "acts": program, "ends_within": ends_within}
+        self.send(json.dumps(play).encode() + b"\n")
+        wait = self.wait + ends_within
+        return lambda: [Seen(**seen) for seen in self._hear(self.receive(wait))["seen"]]
 
     def _hear(self, line: bytes) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(line or b'{"broken": "its director has ended"}')

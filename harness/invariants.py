@@ -1,34 +1,20 @@
-"""Hold a model against a kernel: draw programs, play them, compare, and print where the two differ.
-
-hypothesis draws and shrinks; a program's acts are drawn as plain numbers that are read in the model's state,
-so that an act may be left out without the others losing their sense.
-"""
+"""Hold a model against a kernel, program by program: play it, compare, and print where the two differ."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
-
-from hypothesis import find, settings
-from hypothesis import strategies as st
-from hypothesis.errors import NoSuchExample
 
 from harness.crews import Seen
 from harness.errors import LabError
 from harness.models import acts
 from harness.models.acts import OK, Act, View, letter
-
-PROGRAMS = 5
-"""Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
-
+from harness.models.simpler import able_to_act
 
 LEGEND = (
     "# A shell for each letter, a the first; $b is the PID of b's. What is not ok is said behind the line."
 )
 """How a program is to be read."""
-
-LONGEST = 24
-"""Acts of a program."""
 
 
 class Model(Protocol):
@@ -60,16 +46,23 @@ class Predicted(NamedTuple):
 
 
 Draw = tuple[int, int, int]
-Play = Callable[[Sequence[tuple[Act, Sequence[int]]]], list[Seen]]
-"""Carries out a program: a crew's method, or another model's."""
+"""An act before there is a state to read it in: verb, actor and argument by number."""
+Hear = Callable[[], list[Seen]]
 
 
-def drawn(model: Any) -> st.SearchStrategy[list[Draw]]:
-    """Acts before there is a state to read them in: verb, actor and argument by number."""
-    act = st.tuples(st.integers(0, len(model.VERBS) - 1), st.integers(0, 5), st.integers(0, 60))
-    # A list's average length is near its least one: long programs have to be asked for.
-    least = st.sampled_from([1, LONGEST // 2, LONGEST * 2 // 3])
-    return least.flatmap(lambda size: st.lists(act, min_size=size, max_size=LONGEST))
+class Begin(Protocol):
+    """Begins to carry out a program, as a crew does or another model; what was seen is heard later."""
+
+    def __call__(self, program: Sequence[tuple[Act, Sequence[int]]], ends_within: float = ...) -> Hear:
+        """With each act those who should end by it; so many seconds are waited for them."""
+
+
+class Disagreement(NamedTuple):
+    """A program up to the first act of which the kernel says something else than the model."""
+
+    acts: list[Act]
+    text: str
+    """The program as a person could type it, and what kernel and model say."""
 
 
 def predicted(model: Any, program: Sequence[Draw | Act], base: Mapping[str, Any]) -> Iterator[Predicted]:
@@ -89,11 +82,6 @@ def predicted(model: Any, program: Sequence[Draw | Act], base: Mapping[str, Any]
         yield Predicted(act, ends, Seen("dead" if act.actor in ends else answer, model.view(state)))
 
 
-def able_to_act(state: Any) -> list[int]:
-    """The living who are not stopped."""
-    return [number for number, one in state.actors.items() if not getattr(one, "stopped", False)]
-
-
 def read(model: Any, state: Any, able: Sequence[int], draw: Draw) -> Act:
     """The act that a draw stands for; of a verb of which there is nothing to try, the next one."""
     verb, number, argument = draw
@@ -104,20 +92,40 @@ def read(model: Any, state: Any, able: Sequence[int], draw: Draw) -> Act:
     return act
 
 
-def difference(model: Any, play: Play, program: Sequence[Draw | Act], base: Mapping[str, Any]) -> str:
-    """A program up to the first act of which the kernel says something else than the model; or nothing."""
+def difference(
+    model: Any, begin: Begin, program: Sequence[Draw | Act], base: Mapping[str, Any]
+) -> Disagreement | None:
+    """Where the kernel has a program otherwise than the model; none where they agree throughout.
+
+    Raises:
+        LabError: the crew broke; its programs tell nothing.
+    """
+    return begun(model, begin, program, base)()
+
+
+def begun(
+    model: Any, begin: Begin, program: Sequence[Draw | Act], base: Mapping[str, Any]
+) -> Callable[[], Disagreement | None]:
+    """The same, with the kernel at work until the answer is asked for, which is to be done once."""
     steps = [*predicted(model, program, base)]
-    seen = play([(step.act, step.ends) for step in steps])
+    hear = begin([(step.act, step.ends) for step in steps])
+    return lambda: _compared(model, steps, hear(), base)
+
+
+def _compared(
+    model: Any, steps: Sequence[Predicted], seen: Sequence[Seen], base: Mapping[str, Any]
+) -> Disagreement | None:
     first = Seen(OK, model.view(model.start(**base)))
     said = [first, *(step.seen for step in steps)]
     # What kernel and model disagree on can keep the rest from being played: then less was seen.
     for number, (expected, found) in enumerate(zip(said, seen, strict=False)):
         differing = disagreements(expected, found)
         if differing:
-            return "\n".join([*told(model, steps[:number]), *differing])
+            text = "\n".join([*told(model, steps[:number]), *differing])
+            return Disagreement([step.act for step in steps[:number]], text)
     if len(seen) != len(said):
         raise LabError(f"the program was not played to its end: {told(model, steps)[len(seen) - 1]}")
-    return ""
+    return None
 
 
 def disagreements(expected: Seen, found: Seen) -> list[str]:
@@ -141,10 +149,10 @@ def told(model: Any, steps: Sequence[Predicted]) -> list[str]:
     return lines
 
 
-def as_kernel(model: Any, base: Mapping[str, Any]) -> Play:
+def as_kernel(model: Any, base: Mapping[str, Any]) -> Begin:
     """A model that plays the kernel: what another one is held against where no kernel is needed."""
 
-    def play(program: Sequence[tuple[Act, Sequence[int]]]) -> list[Seen]:
+    def begin(program: Sequence[tuple[Act, Sequence[int]]], ends_within: float = 0.0) -> Hear:
         state = model.start(**base)
         seen = [Seen(OK, model.view(state))]
         for act, _ in program:
@@ -155,58 +163,6 @@ def as_kernel(model: Any, base: Mapping[str, Any]) -> Play:
             except KeyError:
                 break
             seen.append(Seen("dead" if act.actor not in state.actors else answer, model.view(state)))
-        return seen
+        return lambda: seen
 
-    return play
-
-
-def search(model: Any, play: Play, base: Mapping[str, Any], situations: Iterable[Sequence[Act]] = ()) -> str:
-    """A program that tells kernel and model apart: one of the situations, or the shortest that was found.
-
-    Raises:
-        LabError: the crew broke; its programs tell nothing.
-    """
-    for situation in situations:
-        text = difference(model, play, situation, base)
-        if text:
-            return text
-    return found(model, play, base)
-
-
-def found(model: Any, play: Play, base: Mapping[str, Any]) -> str:
-    """The shortest program found that tells kernel and model apart, of so many as the settings say.
-
-    Raises:
-        LabError: the crew broke; its programs tell nothing.
-    """
-    broken: list[LabError] = []
-    texts: dict[str, str] = {}
-
-    def differs(draws: list[Draw]) -> bool:
-        if broken:
-            return False
-        try:
-            text = difference(model, play, draws, base)
-        except LabError as error:
-            # An error in a predicate would be shrunk, as if it were what is looked for.
-            broken.append(error)
-            return False
-        if text:
-            texts[str(draws)] = text
-        return bool(text)
-
-    try:
-        shortest: list[Draw] = find(
-            drawn(model), differs, settings=many(), database_key=model.__name__.encode()
-        )
-    except NoSuchExample:
-        shortest = []
-    if broken:
-        raise broken[0]
-    return texts[str(shortest)] if shortest else ""
-
-
-def many() -> settings:
-    """The settings of the profile, for programs."""
-    assert settings.default is not None
-    return settings(max_examples=settings.default.max_examples * PROGRAMS)
+    return begin

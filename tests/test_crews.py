@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from broken_models import breaking, otherwise
 
-from harness import crews, invariants
+from harness import crews, model_search
 from harness.crews import Crew
 from harness.errors import LabError
 from harness.hosts.stage import Stage
@@ -31,9 +31,10 @@ def test_kernel_refutes_a_broken_model(stage: Stage, kind: str, monkeypatch: pyt
     breaking(monkeypatch, broken)
 
     with Crew(stage, kind) as crew:
-        text = invariants.search(MODELS[kind], crew.play, crew.base, SITUATIONS[kind].values())
+        found = model_search.search(MODELS[kind], crew.begin, crew.base, SITUATIONS[kind].values())
 
-    assert "kernel" in text.splitlines()[-1]
+    assert found is not None
+    assert "kernel" in found.text.splitlines()[-1]
 
 
 def test_actor_that_breaks_is_no_verdict(stage: Stage) -> None:
@@ -73,6 +74,28 @@ def test_actor_that_is_stopped_sees_nothing_until_it_is_continued(stage: Stage) 
         # The first is stopped now: it does nothing more, and is seen by nobody.
         {"b: signals handled": 0},
     ]
+
+
+def test_program_ends_where_somebody_lives_on_who_should_have_ended(stage: Stage) -> None:
+    """What follows has no sense any more; the view tells that there still is somebody."""
+    program: list[tuple[Act, list[int]]] = [
+        (Act("fork", 0, 1), []),
+        (Act("sethostname", 0, "red"), [1]),
+        (Act("sethostname", 0, "blue"), []),
+    ]
+    with Crew(stage, "uts") as crew:
+        seen = crew.begin(program, ends_within=0.1)()
+
+    assert [one.view["a: hostname"] for one in seen] == ["start", "start", "red"]
+    assert "b: hostname" in seen[-1].view
+
+
+def test_program_ends_where_somebody_would_be_born_again(stage: Stage) -> None:
+    """A child of which the model told that it could not be born is not taken for another one."""
+    with Crew(stage, "uts") as crew:
+        seen = crew.play([(Act("fork", 0, 1), []), (Act("fork", 0, 1), []), (Act("exit", 0), [0])])
+
+    assert len(seen) == 2
 
 
 def test_director_that_ends_is_no_verdict(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from broken_models import Broken, breaking, broken_rules, otherwise, whole
-from hypothesis import find
-from hypothesis.errors import NoSuchExample
 
-from harness import invariants
+from harness import invariants, model_search
 from harness.models import MODELS, rules
 from harness.models.__main__ import page
 from harness.models.acts import Act
 from harness.models.situations import SITUATIONS
+from harness.search.draw import hunt
 
 ANSWERS: Mapping[str, Mapping[str, list[object]]] = {
     "uts": {
@@ -189,16 +188,11 @@ def programs(kind: str) -> list[list[Any]]:
     """What a search plays by default: the situations, then what hypothesis draws."""
     played: list[list[Any]] = [*SITUATIONS[kind].values()]
 
-    def noted(draws: list[Any]) -> bool:
+    def noted(draws: list[Any]) -> Callable[[], bool]:
         played.append(draws)
-        return False
+        return lambda: False
 
-    with pytest.raises(NoSuchExample):
-        find(
-            invariants.drawn(MODELS[kind]),
-            noted,
-            settings=invariants.many(),
-        )
+    hunt(model_search.drawn(MODELS[kind]), noted, model_search.many(), None)
     return played
 
 
@@ -256,8 +250,11 @@ def test_disagreement_is_printed_as_the_shortest_program(monkeypatch: pytest.Mon
     """A disagreement is told as shell lines, with what kernel and model say of the last."""
     breaking(monkeypatch, otherwise("uts")[0])
 
-    assert invariants.search(MODELS["uts"], invariants.as_kernel(whole("uts"), {}), {}).splitlines() == [
-        "a# unshare --uts sh    # in a child, whose shell is b",
-        "    # b: hostname: kernel 'start', model ''",
-        "    # b: domain name: kernel 'start.example', model ''",
+    found = model_search.search(MODELS["uts"], invariants.as_kernel(whole("uts"), {}), {})
+
+    assert found is not None
+    assert found.text.splitlines() == [
+        "a# exec unshare --uts sh",
+        "    # a: hostname: kernel 'start', model ''",
+        "    # a: domain name: kernel 'start.example', model ''",
     ]

@@ -23,7 +23,7 @@ from harness.crew.stopped import is_stopped
 from harness.probes.syscalls import call
 
 LIMIT = 20.0
-"""Seconds in which an actor answers, and in which the kernel ends what must end."""
+"""Seconds in which an actor answers and a signal comes."""
 
 
 BIRTHS = ("fork", "clone", "nest")
@@ -37,10 +37,11 @@ class Broken(Exception):  # noqa: N818 - in the words of the protocol
 class Play:
     """One program under way."""
 
-    def __init__(self, kind: Any, most: int) -> None:
-        """Put the first actor into new namespaces."""
-        self.kind = kind
+    def __init__(self, kind: Any, most: int, ends_within: float = LIMIT) -> None:
+        """Put the first actor into new namespaces; the kernel has so many seconds to end who should end."""
+        self.kind, self.ends_within = kind, ends_within
         self.company = Company(most, kind)
+        self.born: set[int] = set()
         self.pids: dict[int, int] = {}
         self.pidfds: dict[int, int] = {}
         self.stopped: set[int] = set()
@@ -56,6 +57,7 @@ class Play:
             raise Broken(f"actor {number} was not born in {LIMIT:g} s")
         _, _, (pid, _) = wire.receive(end)
         self.pids[number], self.pidfds[number] = pid, call("pidfd_open", pid, 0)
+        self.born.add(number)
 
     def ask(self, number: int, what: str, argument: Any = None, files: Any = ()) -> Any:
         """What an actor answers when it is told to do something."""
@@ -82,14 +84,19 @@ class Play:
         for file in files:
             os.close(file)
         if verb in BIRTHS and answer == "ok":
-            self.welcome(argument if verb == "fork" else argument[0])
+            self.welcome(_child(verb, argument))
         if verb in SIGNALS:
             self.note(argument[0])
         self.bury(ends)
         return answer
 
     def can(self, verb: str, number: int, argument: Any) -> bool:
-        """Whether those are alive whom an act takes, and its actor is not stopped."""
+        """Whether those are alive whom an act takes, its actor is not stopped, and who is born is new.
+
+        None of this is so only where the kernel had something before otherwise than the model.
+        """
+        if verb in BIRTHS and _child(verb, argument) in self.born:
+            return False
         target = number
         if verb in (*SIGNALS, "map", "permit"):
             target = argument[0]
@@ -125,8 +132,8 @@ class Play:
         return argument, []
 
     def bury(self, ends: list[int]) -> None:
-        """Wait for those that should end, at most so long; forget all that have ended."""
-        deadline = time.monotonic() + LIMIT
+        """Wait for those that should end, as long as they have; forget all that have ended."""
+        deadline = time.monotonic() + self.ends_within
         for number in ends:
             if number in self.pidfds:
                 _readable([self.pidfds[number]], max(0.0, deadline - time.monotonic()))
@@ -185,6 +192,11 @@ class Play:
         self.company.close()
 
 
+def _child(verb: str, argument: Any) -> int:
+    """Who is born by an act."""
+    return int(argument if verb == "fork" else argument[0])
+
+
 def _letter(number: int) -> str:
     return "abcdefgh"[number]
 
@@ -198,7 +210,7 @@ def _readable(descriptors: list[int], seconds: float) -> list[int]:
 
 def run(kind: Any, program: dict[str, Any]) -> list[dict[str, Any]]:
     """What was seen in the beginning and after each act: ``answer`` and ``view``."""
-    play = Play(kind, program["most"])
+    play = Play(kind, program["most"], program["ends_within"])
     try:
         seen = [{"answer": "ok", "view": play.look()}]
         for (verb, number, argument), ends in program["acts"]:
@@ -206,6 +218,8 @@ def run(kind: Any, program: dict[str, Any]) -> list[dict[str, Any]]:
                 break
             answer = play.act(verb, number, argument, ends)
             seen.append({"answer": answer, "view": play.look()})
+            if not play.pids.keys().isdisjoint(ends):
+                break
     finally:
         play.end()
     return seen

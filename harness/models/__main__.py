@@ -14,9 +14,10 @@ A model is what the manual pages promise, as pure functions: `uts`, `ipc`, `pid`
 `harness/models/`. `experiments/test_invariants.py` draws programs of a few acts by a
 few processes (fork, clone, unshare, setns, exit, and what their kind of namespace is about), has them
 carried out on the host, and compares the answer to each act, and all that each process then sees, with
-the model's. Named programs (`situations.py`) are played first. A disagreement is shortened and printed
-as lines that a person can type, a shell for each process. The run's report tells, for each model, how
-often each rule gave each answer. More programs are played with `--hypothesis-profile=search`.
+the model's. Named programs (`situations.py`) are played first. From a disagreement acts and processes are
+left out, and arguments made plainer, until no simpler program shows it or a minute is over; it is played once
+more and printed as lines that a person can type, a shell for each process. The run's report tells, for each
+model, how often each rule gave each answer. More programs are played with `--hypothesis-profile=search`.
 
 The tests break every rule, one at a time, and require that a default run would find it.
 """

@@ -22,6 +22,27 @@ class Act(NamedTuple):
     argument: Any = None
 
 
+_ALONE = ("fork", "setns", "keep")
+_AMONG_OTHERS = ("clone", "nest", "kill", "signal", "map", "permit")
+BIRTHS = ("fork", "clone", "nest")
+
+
+def whom(act: Act) -> int | None:
+    """The actor whom an act makes or is about, where that is told beside who does it."""
+    if act.verb in _AMONG_OTHERS:
+        return int(act.argument[0])
+    return act.argument if act.verb in _ALONE else None
+
+
+def renamed(act: Act, names: Mapping[int, int]) -> Act:
+    """The act with other numbers for actors."""
+    actor, other = names.get(act.actor, act.actor), whom(act)
+    if other is None:
+        return act._replace(actor=actor)
+    new = names.get(other, other)
+    return Act(act.verb, actor, new if act.verb in _ALONE else (new, *act.argument[1:]))
+
+
 def letter(actor: int) -> str:
     """An actor's name as programs are printed."""
     return "abcdefgh"[actor]

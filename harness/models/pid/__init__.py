@@ -76,7 +76,8 @@ def step(state: State, act: Act) -> tuple[State, str]:
             me = replace(me, children_space=new)
     elif act.verb in ("setns", "return"):
         target = me.kept if act.verb == "return" else state.processes[act.argument].space
-        assert target is not None
+        if target is None:
+            return state, "EBADF"
         answer = may_join(state, me, target)
         me = replace(me, children_space=target) if answer == OK else me
     elif act.verb == "keep":

@@ -1,0 +1,102 @@
+"""Search for a program of which kernel and model tell different things, and make it as short as it can be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from harness.errors import LabError
+from harness.invariants import Begin, Disagreement, Draw, Hear, begun, difference
+from harness.models.acts import Act
+from harness.models.simpler import simplified
+from harness.search import draw
+from harness.search.hold import smallest
+
+PROGRAMS = 5
+"""Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
+
+LONGEST = 24
+"""Acts of a program."""
+
+AHEAD = 2
+"""Programs that the kernel has before it while the next one is drawn."""
+
+PATIENCE = 60.0
+"""Seconds after which no further program is tried to make a disagreement shorter."""
+
+
+HASTE = 1.0
+"""Seconds in which who should end has to end while a disagreement is made shorter."""
+
+
+def drawn(model: Any) -> st.SearchStrategy[list[list[Draw]]]:
+    """Programs, some at once, before there are states to read their acts in."""
+    limits = (len(model.VERBS), 6, 61)
+    return draw.drawn(limits, lambda _, draws: [*islice(draws, LONGEST)], openings=1)
+
+
+def search(
+    model: Any, begin: Begin, base: Mapping[str, Any], situations: Iterable[Sequence[Act]] = ()
+) -> Disagreement | None:
+    """The shortest program that tells kernel and model apart, of the situations and of what is drawn.
+
+    Raises:
+        LabError: the crew broke; its programs tell nothing.
+    """
+    for situation in situations:
+        found = difference(model, begin, situation, base)
+        if found:
+            return shortest(model, begin, base, found)
+    noted: list[Disagreement] = []
+
+    def ask(program: Sequence[Draw]) -> Callable[[], bool]:
+        hear = begun(model, begin, program, base)
+
+        def differs() -> bool:
+            found = hear()
+            noted.extend([found] if found else [])
+            return bool(found)
+
+        return differs
+
+    draw.hunt(drawn(model), ask, many(), None, AHEAD)
+    return shortest(model, begin, base, noted[0]) if noted else None
+
+
+def shortest(
+    model: Any, begin: Begin, base: Mapping[str, Any], found: Disagreement, patience: float = PATIENCE
+) -> Disagreement:
+    """Leave out or make plainer every act with which the disagreement does without, until none is left.
+
+    After so many seconds no further program is tried. What is left is played again; what does not show the
+    disagreement then was made short in haste, and the program as it was found is told instead.
+
+    Raises:
+        LabError: the crew broke, or the kernel does not do the same twice.
+    """
+    end, tried = time.monotonic() + patience, {tuple(found.acts)}
+
+    def hastily(program: Sequence[tuple[Act, Sequence[int]]], ends_within: float = HASTE) -> Hear:
+        return begin(program, ends_within)
+
+    def simpler(it: Disagreement) -> Iterator[Disagreement | None]:
+        for program in simplified(model, it.acts, base):
+            if tuple(program) not in tried and time.monotonic() < end:
+                tried.add(tuple(program))
+                yield difference(model, hastily, program, base)
+
+    for program in (smallest(found, simpler).acts, found.acts):
+        if again := difference(model, begin, program, base):
+            return again
+    raise LabError(f"the kernel did something else than the model, but not when asked again:\n{found.text}")
+
+
+def many() -> int:
+    """Programs that are drawn, as the settings of the profile have it."""
+    assert settings.default is not None
+    return settings.default.max_examples * PROGRAMS
