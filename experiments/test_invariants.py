@@ -18,19 +18,23 @@ from harness.model_search import search
 from harness.models import MODELS, rules
 from harness.models.situations import SITUATIONS
 from harness.notebook import Notebook
+from harness.search.effort import Effort
 
 
 @pytest.mark.parametrize(("kind", "model"), MODELS.items(), ids=MODELS)
 def test_kernel_agrees_with_the_model(
-    host: LabHost, notebook: Notebook, kind: str, model: ModuleType
+    host: LabHost, notebook: Notebook, kind: str, model: ModuleType, effort: Effort
 ) -> None:
     """After each act of any program, the answer and all that any process sees are as the model has them."""
     rules.reached.clear()
     with Crew(host, kind) as crew:
-        found = search(model, crew.begin, crew.base, SITUATIONS[kind].values())
+        found = search(model, crew.begin, crew.base, effort, SITUATIONS[kind].values())
     columns = ("rule", "answer", "times", "source")
-    notebook.table(f"Rules of the {kind} model that were reached", columns, rules.coverage(model))
+    title = f"Rules of the {kind} model that were reached ({effort.again})"
+    notebook.table(title, columns, rules.coverage(model))
     if found:
         notebook.script(f"{kind}-disagreement.txt", f"{LEGEND}\n{found.text}\n")
 
-    assert found is None, f"kernel and model disagree, as this program shows:\n{LEGEND}\n{found.text}"
+    assert found is None, (
+        f"kernel and model disagree, as this program shows:\n{LEGEND}\n{found.text}\n{effort.again}"
+    )

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 
 from harness.errors import LabError
@@ -15,7 +14,8 @@ from harness.invariants import Begin, Disagreement, Draw, Hear, begun, differenc
 from harness.models.acts import Act
 from harness.models.simpler import simplified
 from harness.search import draw
-from harness.search.hold import smallest
+from harness.search.effort import Effort
+from harness.search.shorter import smallest
 
 PROGRAMS = 5
 """Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
@@ -41,7 +41,11 @@ def drawn(model: Any) -> st.SearchStrategy[list[list[Draw]]]:
 
 
 def search(
-    model: Any, begin: Begin, base: Mapping[str, Any], situations: Iterable[Sequence[Act]] = ()
+    model: Any,
+    begin: Begin,
+    base: Mapping[str, Any],
+    effort: Effort,
+    situations: Iterable[Sequence[Act]] = (),
 ) -> Disagreement | None:
     """The shortest program that tells kernel and model apart, of the situations and of what is drawn.
 
@@ -64,7 +68,7 @@ def search(
 
         return differs
 
-    draw.hunt(drawn(model), ask, many(), None, AHEAD)
+    draw.hunt(drawn(model), ask, effort.programs(PROGRAMS), effort.seed, AHEAD, effort.over())
     return shortest(model, begin, base, noted[0]) if noted else None
 
 
@@ -94,9 +98,3 @@ def shortest(
         if again := difference(model, begin, program, base):
             return again
     raise LabError(f"the kernel did something else than the model, but not when asked again:\n{found.text}")
-
-
-def many() -> int:
-    """Programs that are drawn, as the settings of the profile have it."""
-    assert settings.default is not None
-    return settings.default.max_examples * PROGRAMS

@@ -15,6 +15,7 @@ from harness.models import MODELS
 from harness.models.acts import Act
 from harness.models.situations import SITUATIONS
 from harness.notebook import Notebook
+from harness.search.effort import Effort
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,9 @@ def test_kernel_refutes_a_broken_model(stage: Stage, kind: str, monkeypatch: pyt
     breaking(monkeypatch, broken)
 
     with Crew(stage, kind) as crew:
-        found = model_search.search(MODELS[kind], crew.begin, crew.base, SITUATIONS[kind].values())
+        found = model_search.search(
+            MODELS[kind], crew.begin, crew.base, Effort(10, 0), SITUATIONS[kind].values()
+        )
 
     assert found is not None
     assert "kernel" in found.text.splitlines()[-1]

@@ -15,6 +15,7 @@ from harness.models import MODELS
 from harness.models.acts import Act
 from harness.models.simpler import playable, simplified
 from harness.models.situations import SITUATIONS
+from harness.search.effort import Effort
 
 ALL = [(kind, broken) for kind in MODELS for broken in [*broken_rules(kind), *otherwise(kind)]]
 LONG = [
@@ -88,7 +89,7 @@ def test_situation_that_differs_is_made_shorter(kind: str, monkeypatch: pytest.M
     breaking(monkeypatch, broken)
     kernel = invariants.as_kernel(whole(kind), {})
 
-    found = model_search.search(MODELS[kind], kernel, {}, SITUATIONS[kind].values())
+    found = model_search.search(MODELS[kind], kernel, {}, Effort(10, 0), SITUATIONS[kind].values())
 
     assert found is not None
     simpler = simplified(MODELS[kind], found.acts, {})

@@ -16,6 +16,10 @@ from harness.models.__main__ import page
 from harness.models.acts import Act
 from harness.models.situations import SITUATIONS
 from harness.search.draw import hunt
+from harness.search.effort import Effort
+
+DEFAULT = Effort(10, 0)
+"""What the default profile has a search do."""
 
 ANSWERS: Mapping[str, Mapping[str, list[object]]] = {
     "uts": {
@@ -192,7 +196,7 @@ def programs(kind: str) -> list[list[Any]]:
         played.append(draws)
         return lambda: False
 
-    hunt(model_search.drawn(MODELS[kind]), noted, model_search.many(), None)
+    hunt(model_search.drawn(MODELS[kind]), noted, DEFAULT.programs(model_search.PROGRAMS), DEFAULT.seed)
     return played
 
 
@@ -250,7 +254,7 @@ def test_disagreement_is_printed_as_the_shortest_program(monkeypatch: pytest.Mon
     """A disagreement is told as shell lines, with what kernel and model say of the last."""
     breaking(monkeypatch, otherwise("uts")[0])
 
-    found = model_search.search(MODELS["uts"], invariants.as_kernel(whole("uts"), {}), {})
+    found = model_search.search(MODELS["uts"], invariants.as_kernel(whole("uts"), {}), {}, DEFAULT)
 
     assert found is not None
     assert found.text.splitlines() == [

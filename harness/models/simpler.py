@@ -61,11 +61,13 @@ def _merged(program: Iterable[Act], birth: Act, names: Mapping[int, int]) -> Ite
 
 
 def _plainer(model: Any, before: Iterable[Act], act: Act, base: Mapping[str, Any]) -> Iterator[Act]:
-    """The same act with what the model names first, and a birth without a new namespace."""
+    """The same act with what the model names first, and a new namespace without a birth or the other way."""
     state = model.start(**base)
     for earlier in before:
         state, _ = model.step(state, earlier)
     choices = [*dict.fromkeys(model.choices(state, act.actor, act.verb))]
     yield from choices[: min(PLAINER, choices.index(act) if act in choices else PLAINER)]
+    if act.verb == "clone":
+        yield Act("unshare", act.actor, act.argument[1])
     if act.verb in BIRTHS and act.verb != "fork":
         yield Act("fork", act.actor, whom(act))
