@@ -83,15 +83,11 @@ def hunt(
     Raises:
         LabError: a worker broke; what it ran tells nothing.
     """
-    seeds = Random(seed)  # noqa: S311 - chance, not secrets
+    chance = Random(seed)  # noqa: S311 - chance, not secrets
     for done in range(0, examples, BATCH):
         if over():
             break
-        found = _Batch(ask, ahead, over).run(
-            strategy,
-            min(BATCH, examples - done),
-            Random(seeds.getrandbits(64)),  # noqa: S311
-        )
+        found = _Batch(ask, ahead, over).run(strategy, min(BATCH, examples - done), chance)
         if found:
             return found[0]
     return None

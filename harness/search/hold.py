@@ -151,13 +151,14 @@ class Search:
             LabError: the worker broke; what it ran tells nothing.
         """
         seeds = Random(seed)  # noqa: S311 - chance, not secrets
-        while disagreement := self.run(examples - self.drawn, seeds.getrandbits(64), over):
+        while disagreement := self.run(examples - self.drawn, seed, over):
             self._memory.keep(step.operation for step in disagreement.steps)
             found = Found(disagreement, self._explanation(disagreement))
             yield found
             if not found.difference:
                 return
             self._known = {*self._known, found.difference}
+            seed = seeds.getrandbits(64)
 
     def _explanation(self, found: Disagreement) -> str:
         """The difference with which the model has it as the kernel has; empty where none explains it."""
