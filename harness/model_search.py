@@ -15,6 +15,7 @@ from harness.models.acts import Act
 from harness.models.simpler import simplified
 from harness.search import draw
 from harness.search.effort import Effort
+from harness.search.memory import Kept
 from harness.search.shorter import smallest
 
 PROGRAMS = 5
@@ -46,12 +47,33 @@ def search(
     base: Mapping[str, Any],
     effort: Effort,
     situations: Iterable[Sequence[Act]] = (),
+    memory: Kept[Act] | None = None,
 ) -> Disagreement | None:
     """The shortest program that tells kernel and model apart, of the situations and of what is drawn.
+
+    What ``memory`` has is tried first, and forgotten where kernel and model now agree.
 
     Raises:
         LabError: the crew broke; its programs tell nothing.
     """
+    for program in memory or ():
+        if found := difference(model, begin, program, base):
+            return found
+        assert memory is not None
+        memory.forget(program)
+    found = _new(model, begin, base, effort, situations)
+    if found and memory is not None:
+        memory.keep(found.acts)
+    return found
+
+
+def _new(
+    model: Any,
+    begin: Begin,
+    base: Mapping[str, Any],
+    effort: Effort,
+    situations: Iterable[Sequence[Act]],
+) -> Disagreement | None:
     for situation in situations:
         found = difference(model, begin, situation, base)
         if found:

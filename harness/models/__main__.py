@@ -11,13 +11,15 @@ _HEAD = """\
 Made by `python -m harness.models > docs/models.md`; the tests compare it with the models.
 
 A model is what the manual pages promise, as pure functions: `uts`, `ipc`, `pid`, `user` and `groups` in
-`harness/models/`. `experiments/test_invariants.py` draws programs of a few acts by a
-few processes (fork, clone, unshare, setns, exit, and what their kind of namespace is about), has them
-carried out on the host, and compares the answer to each act, and all that each process then sees, with
-the model's. Named programs (`situations.py`) are played first. From a disagreement acts and processes are
-left out, and arguments made plainer, until no simpler program shows it or a minute is over; it is played once
-more and printed as lines that a person can type, a shell for each process. The run's report tells, for each
-model, how often each rule gave each answer. More programs are played with `--hypothesis-profile=search`.
+`harness/models/`. `experiments/test_invariants.py` draws programs of a few acts by a few processes (fork,
+clone, unshare, setns, exit, and what their kind of namespace is about), has them carried out on the host,
+and compares the answer to each act, and all that each process then sees, with the model's. What was found
+the last time and named programs (`situations.py`) are played first. From a disagreement acts and processes
+are left out, and arguments made plainer, until no simpler program shows it or a minute is over; it is
+played once more and printed as lines that a person can type, a shell for each process. The run's report
+tells, for each model, how often each rule gave each answer, and the seed. More programs are played with
+`--hypothesis-profile=search`, and for as long as `--search-for=30m` says; `propagation.md` tells of both,
+and of what is kept.
 
 The tests break every rule, one at a time, and require that a default run would find it.
 """

@@ -1,9 +1,11 @@
-"""What a search found on a kernel, kept in hypothesis' database, to be tried first the next time."""
+"""What a search found, kept in hypothesis' database, to be tried first the next time."""
 
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator
+from typing import Generic, TypeVar
 
 import msgspec
 from hypothesis.database import ExampleDatabase
@@ -16,36 +18,35 @@ _WORD = re.compile(r"[a-z0-9/,-]*")
 """What a program may name: its own places, file systems and attributes."""
 
 
-class Memory:
-    """Programs that one kernel and the model, or another kernel, had otherwise when they were last tried."""
+Step = TypeVar("Step")
 
-    def __init__(
-        self,
-        database: ExampleDatabase | None = None,
-        whose: str = "",
-        kinds: Collection[str] = WEIGHTS,
-    ) -> None:
-        """``whose`` it is tells searches apart. Without a database nothing is kept.
 
-        ``kinds`` are those of the operations that the search knows.
-        """
-        self._database, self._kinds = database, kinds
+class Kept(ABC, Generic[Step]):
+    """Programs of which a search found something when they were last tried."""
+
+    def __init__(self, database: ExampleDatabase | None = None, whose: str = "") -> None:
+        """``whose`` it is tells searches apart. Without a database nothing is kept."""
+        self._database = database
         self._key = f"nslab {whose}".encode()
         self.lost = False
         """Whether something that was to be kept was not, for the database can't be written."""
 
-    def __iter__(self) -> Iterator[list[Operation]]:
+    @abstractmethod
+    def program(self, kept: bytes) -> list[Step] | None:
+        """The program that was kept; none where it can't be one of this version."""
+
+    def __iter__(self) -> Iterator[list[Step]]:
         """The programs, the shortest first. What is none, of another version or damaged, is forgotten."""
         programs = []
-        for kept in self._kept():
-            program = _program(kept, self._kinds)
+        for kept in sorted(self._kept()):
+            program = self.program(kept)
             if program is None:
                 self._delete(kept)
             else:
                 programs.append(program)
-        return iter(sorted(programs, key=lambda it: (len(it), it)))
+        return iter(sorted(programs, key=len))
 
-    def keep(self, program: Iterable[Operation]) -> None:
+    def keep(self, program: Iterable[Step]) -> None:
         """Have a program tried first the next time."""
         if self._database is None:
             return
@@ -57,7 +58,7 @@ class Memory:
             self.lost = True
         self.lost |= kept not in self._kept()
 
-    def forget(self, program: Iterable[Operation]) -> None:
+    def forget(self, program: Iterable[Step]) -> None:
         """Have it tried no more."""
         self._delete(msgspec.json.encode([*program]))
 
@@ -77,12 +78,25 @@ class Memory:
             self._database.delete(self._key, kept)
 
 
-def _program(kept: bytes, kinds: Collection[str]) -> list[Operation] | None:
-    """The program that was kept; none where it can't be one of this version."""
-    try:
-        program = msgspec.json.decode(kept, type=list[Operation])
-    except msgspec.MsgspecError:
-        return None
-    words = [word for it in program for word in (it.target, it.source)]
-    sound = all(it.kind in kinds for it in program) and all(map(_WORD.fullmatch, words))
-    return program if program and sound and runnable(program) == program else None
+class Memory(Kept[Operation]):
+    """Programs of mount operations that a kernel and the model, or another kernel, had otherwise."""
+
+    def __init__(
+        self,
+        database: ExampleDatabase | None = None,
+        whose: str = "",
+        kinds: Collection[str] = WEIGHTS,
+    ) -> None:
+        """``kinds`` are those of the operations that the search knows."""
+        super().__init__(database, whose)
+        self._kinds = kinds
+
+    def program(self, kept: bytes) -> list[Operation] | None:
+        """The program that was kept; none where it can't be one of this version."""
+        try:
+            program = msgspec.json.decode(kept, type=list[Operation])
+        except msgspec.MsgspecError:
+            return None
+        words = [word for it in program for word in (it.target, it.source)]
+        sound = all(it.kind in self._kinds for it in program) and all(map(_WORD.fullmatch, words))
+        return program if program and sound and runnable(program) == program else None
