@@ -11,7 +11,8 @@ from propagation_table import EXPERIMENTS, RULES, SITUATIONS, TABLES, promises, 
 from sabotaged_models import SABOTAGES, Broken, Sabotage, Whole, answers
 
 from harness.propagation import namespaces, render
-from harness.propagation.programs import parse, replay
+from harness.propagation.operations import Operation
+from harness.propagation.programs import parse, possible, replay
 from harness.propagation.state import LOST_UNBINDABLE
 from harness.search.effort import PER_EXAMPLE
 from harness.search.hold import WITNESSES, Search
@@ -106,6 +107,14 @@ def test_what_is_written_down_counts_where_the_model_has_it_as_the_kernel() -> N
 
     assert [it.verdict for it in found] == ["kept", "broken"]
     assert found[1].broken == f"broken: {program}\n  promised: {{0: '/a a'}}\n  seen:     {seen}\n"
+
+
+def test_first_mount_is_moved_only_where_its_lock_is_told() -> None:
+    """On an ordinary user's stage every first mount is locked: none that the model has free is moved."""
+    state = replay(parse("unshare; unshare-user"))[-1].state
+    moved = [number for number in state.namespaces if possible(Operation("move", number, "/a", "/"), state)]
+
+    assert moved == [2]
 
 
 def test_every_script_is_told() -> None:

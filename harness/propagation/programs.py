@@ -130,7 +130,13 @@ def one_of(number: int, paths: Sequence[str], preferred: Sequence[str] = ()) -> 
 
 
 def possible(operation: Operation, state: State) -> bool:
-    """Whether there is room for it: for another namespace, or for one fewer."""
+    """Whether there is room for it: for another namespace, or for one fewer; and what comes of it is told.
+
+    A first mount that is free here is locked on an ordinary user's stage, whose owner is another one than
+    the machine's: there, moving it is another error.
+    """
+    if operation.kind == "move" and operation.source == "/":
+        return state.beginning(operation.actor).mount.locked
     if operation.kind.startswith("unshare"):
         return len(state.namespaces) < MOST_NAMESPACES
     return operation.kind != "exit" or len(state.namespaces) > 1
@@ -184,7 +190,7 @@ mount u1 /a; mount u2 /a/a; unshare-user; ns1: bind /a/a /b; ns1: umount /b
 mount u1 /a; mount u2 /a/a; make-unbindable /a/a; rbind /a /b
 mount u1 /a; unshare-user; ns1: move /a /b
 make-shared /; unshare-user; mount u1 /a; mount u2 /a/a; mount u3 /b; rbind /a /b/a; ns1: umount /b/a/a
-unshare-user; ns1: move / /a; move / /a
+unshare-user; ns1: move / /a
 make-rprivate /c; make-runbindable /c; make-rprivate /a; make-runbindable /a; mount u1 /a; mount u2 /a/a;\
  make-shared /a/a; bind /a/a /b; make-slave /b; make-shared /b; move /b /a/b; rbind /a/b /b; make-shared /b;\
  make-private /b; bind /a/b /b; make-unbindable /b; make-unbindable /a/b
