@@ -18,7 +18,7 @@ from harness.search.effort import Effort
 from harness.search.memory import Kept
 from harness.search.shorter import smallest
 
-PROGRAMS = 5
+PROGRAMS = 2
 """Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
 
 LONGEST = 24

@@ -28,6 +28,7 @@ ANSWERS: Mapping[str, Mapping[str, list[object]]] = {
         "a namespace that is kept open is inherited": ["ok", "ok", "ok", "ok", "ok"],
     },
     "ipc": {
+        "what is there is not made, and what is not there is not found": [0, "EEXIST", "ENOENT", "ENOENT"],
         "a removed segment lives until the last one detaches": [
             0,
             "ok",
@@ -61,6 +62,7 @@ ANSWERS: Mapping[str, Mapping[str, list[object]]] = {
         ],
     },
     "pid": {
+        "who has its children elsewhere makes no namespace": ["ok", "EINVAL"],
         "nobody is born after the init": ["ok", "ok", "ok", "ENOMEM"],
         "a subreaper adopts, and its children do not": ["ok", "ok", "ok", "ok", "dead"],
         "the init in the parent's namespace adopts": ["ok", "ok", "ok", "ok", "dead"],
@@ -99,6 +101,9 @@ ANSWERS: Mapping[str, Mapping[str, list[object]]] = {
     },
     "user": {
         "who made a namespace is capable there": ["ok", "ok", "EPERM", "ok", "ok"],
+        "who has no capabilities stays who it is, and so do its children": [
+            *("ok", "ok", "EPERM", "ok", "EPERM"),
+        ],
         "a map is written once, and not from afar": ["ok", "ok", "ok", "EPERM", "ok", "EPERM"],
         "a range outside is within one line of the parent's map": ["ok", "ok", "ok", "EPERM", "ok"],
         "root without capabilities cannot hand on root": ["ok", "ok", "EPERM"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -98,6 +99,8 @@ def be_born(parent: Actor, number: int, flags: int = 0) -> int:
     """Make an actor of a process; in the child, be it, with what it inherits."""
     pid = call("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
     if pid == 0:
+        # To look for garbage is to write to memory that is its parent's until then.
+        gc.disable()
         parent.number = number
         parent.live(flags)
     return pid
@@ -149,13 +152,10 @@ def _return(actor: Actor, kind: Any, file: int | None) -> None:
     setns(actor.kept.get("namespace", -1))
 
 
-def _write_to(actor: Actor, living: Any, file: int | None) -> None:
+def letters(actor: Actor, living: Any) -> dict[int, tuple[int, int]]:
+    """Write to all the living, who do the same; by actor, the PID and user ID of its letter as seen here."""
     for other, _ in living:
         wire.send(actor.company.letters[other][0], actor.number)
-
-
-def letters(actor: Actor, living: Any) -> dict[int, tuple[int, int]]:
-    """Whom the letters of all the living are from: by actor, its PID and user ID as they are seen here."""
     found = {}
     for _ in living:
         sender, _, identity = wire.receive(actor.company.letters[actor.number][1])
@@ -179,7 +179,6 @@ VERBS: dict[str, Verb] = {
     "setns": _setns,
     "keep": _keep,
     "return": _return,
-    "write_to": _write_to,
     "exit": _exit,
 }
 """What actors of every kind can do."""

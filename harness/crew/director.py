@@ -7,6 +7,7 @@ living actor saw. Whatever goes wrong with the actors themselves is told as ``br
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -146,8 +147,6 @@ class Play:
     def look(self) -> dict[str, Any]:
         """What all see who are not stopped, and which actors share namespaces, in the model's words."""
         awake = [*self.awake.items()]
-        if self.kind.LETTERS:
-            self.ask_all("write_to", awake)
         looks = self.ask_all("look", awake)
         seen = {
             f"{_letter(number)}: {key}": value
@@ -233,6 +232,7 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     kind = importlib.import_module("harness.crew." + sys.argv[1])
     print(json.dumps(kind.prepare() or {}), flush=True)
+    gc.freeze()
     for line in sys.stdin:
         try:
             answer: Any = {"seen": run(kind, json.loads(line))}

@@ -13,7 +13,7 @@ from harness.probes.syscalls import KINDS
 
 NEW, NAMESPACES = "user", (("user",),)
 __all__ = ["fresh", "in_words"]
-LETTERS, FIRST = False, 0
+FIRST = 0
 
 
 def prepare() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from harness.probes.syscalls import KINDS, call, checked, libc
 
 NEW, NAMESPACES = "ipc", (("ipc",),)
 __all__ = ["fresh", "in_words", "settle"]
-LETTERS, FIRST = False, KINDS["ipc"]
+FIRST = KINDS["ipc"]
 
 _CREAT, _EXCL, _RMID = 0o1000, 0o2000, 0
 _HOW = {"create": _CREAT, "exclusive": _CREAT | _EXCL, "": 0}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from typing import Any
 
 from harness.crew import chain
-from harness.crew.actor import Actor, Verb, fresh, letters, settle
+from harness.crew.actor import Actor, Verb, letters, settle
 from harness.probes.syscalls import call, error_name, prctl
 
 NEW, NAMESPACES = "pid", (("pid", "pid_for_children"),)
-__all__ = ["fresh", "settle"]
-LETTERS, FIRST = True, 0
+__all__ = ["settle"]
+FIRST = 0
 
 _PR_SET_CHILD_SUBREAPER = 36
 _DEEPER_THAN_ANY = 100
@@ -27,6 +28,12 @@ def prepare() -> dict[str, Any]:
     return {"room": chain.start(_DEEPER_THAN_ANY, lambda: None)[1], "release": release}
 
 
+def fresh() -> None:
+    """Forget the processes of the program before."""
+    numbers.cache_clear()
+
+
+@functools.lru_cache(maxsize=None)
 def numbers(pid: int) -> list[int]:
     """The PIDs of a process, in this PID namespace and in each one further in (proc_pid_status(5), NSpid)."""
     with open(f"/proc/{pid}/status") as status:

@@ -12,7 +12,7 @@ from harness.probes.credentials import drop_capabilities
 from harness.probes.syscalls import KINDS, mount, unshare
 
 NEW, NAMESPACES = "user", (("user",),)
-LETTERS, FIRST = True, 0
+FIRST = 0
 
 _FOLDER = "/tmp"
 _DEEPER_THAN_ANY = 100

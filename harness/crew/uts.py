@@ -11,7 +11,7 @@ from harness.probes.syscalls import KINDS, setdomainname, sethostname
 
 NEW, NAMESPACES = "uts", (("uts",), ("user",))
 __all__ = ["fresh", "in_words", "settle"]
-LETTERS, FIRST = False, KINDS["uts"]
+FIRST = KINDS["uts"]
 
 
 def prepare() -> dict[str, Any]:

@@ -9,7 +9,7 @@ import struct
 from typing import Any
 
 _CREDENTIALS = struct.Struct("3i")
-_LONGEST = 1 << 17
+_LONGEST = 1 << 15
 _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4)
 
 

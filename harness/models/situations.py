@@ -26,6 +26,12 @@ SITUATIONS: dict[str, dict[str, list[Act]]] = {
         ],
     },
     "ipc": {
+        "what is there is not made, and what is not there is not found": [
+            Act("get", 0, ("queue", 1, "create")),
+            Act("get", 0, ("queue", 1, "exclusive")),
+            Act("get", 0, ("semaphore", 1, "")),
+            Act("unlink", 0, "one"),
+        ],
         "a removed segment lives until the last one detaches": [
             Act("get", 0, ("segment", 1, "create")),
             Act("attach", 0, 0),
@@ -65,6 +71,10 @@ SITUATIONS: dict[str, dict[str, list[Act]]] = {
         ],
     },
     "pid": {
+        "who has its children elsewhere makes no namespace": [
+            Act("unshare", 0, "pid"),
+            Act("unshare", 0, "pid"),
+        ],
         "nobody is born after the init": [
             Act("unshare", 0, "pid"),
             Act("fork", 0, 1),
@@ -197,6 +207,13 @@ SITUATIONS: dict[str, dict[str, list[Act]]] = {
             Act("map", 0, (1, ((0, 0, 1),))),
             Act("map", 0, (1, ((0, 1000, 1),))),
             Act("setns", 0, 1),
+        ],
+        "who has no capabilities stays who it is, and so do its children": [
+            Act("setuid", 0, 1000),
+            Act("fork", 0, 1),
+            Act("setuid", 1, 0),
+            Act("unshare", 1, "user"),
+            Act("map", 1, (1, ((0, 1001, 1),))),
         ],
         "a map is written once, and not from afar": [
             Act("clone", 0, (1, "user")),
