@@ -8,6 +8,7 @@ not compared, and why, is told in ``harness/equivalence/incomparable.py``. See d
 from __future__ import annotations
 
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import hypothesis
@@ -25,6 +26,7 @@ from harness.isolators import Isolator
 from harness.isolators.port import Port
 from harness.isolators.unshare import Unshare
 from harness.notebook import Notebook
+from harness.search.effort import Effort
 
 CHANGED = ["world.job.group", "world.job.session"]
 """Where a new session makes the world another one."""
@@ -38,28 +40,30 @@ def beside_go(host: LabHost, golang: Isolator) -> Iterator[Pair]:
 
 
 def test_port_and_go_make_the_same_world(
-    host: LabHost, beside_go: Pair, golang: Isolator, notebook: Notebook
+    host: LabHost, beside_go: Pair, golang: Isolator, notebook: Notebook, effort: Effort
 ) -> None:
     """Whatever is described, the port and Go start it in the same world, or refuse it with the same error."""
-    compare(beside_go, golang, notebook, host.user)
+    compare(beside_go, golang, notebook, effort, host.user)
 
 
-def test_port_and_go_do_so_for_an_ordinary_user(host: LabHost, golang: Isolator, notebook: Notebook) -> None:
+def test_port_and_go_do_so_for_an_ordinary_user(
+    host: LabHost, golang: Isolator, notebook: Notebook, effort: Effort
+) -> None:
     """The same where an ordinary user starts them, who has one ID and no capability."""
     if host.user != "root":
         pytest.skip(
             f"only root can become an ordinary user, {host.name} is for {host.user}: run pytest as root"
         )
     with Pair(host, {golang.name: golang, "port": Port()}, user=ORDINARY) as pair:
-        compare(pair, golang, notebook, "an ordinary user")
+        compare(pair, golang, notebook, effort, "an ordinary user")
 
 
-def compare(pair: Pair, golang: Isolator, notebook: Notebook, who: str) -> None:
+def compare(pair: Pair, golang: Isolator, notebook: Notebook, effort: Effort, who: str) -> None:
     """Search for a description of which Go and the port make different worlds."""
     names = (golang.name, "port")
     search = Search(pair.outcomes, names, pair.scratch, pair.user)
 
-    found = search.find(PER_EXAMPLE * hypothesis.settings().max_examples)
+    found = search.find(effort.programs(PER_EXAMPLE), effort.seed, effort.over())
 
     version, tally = golang.version(), search.tally
     notebook.table(
@@ -68,6 +72,9 @@ def compare(pair: Pair, golang: Isolator, notebook: Notebook, who: str) -> None:
     notebook.table(
         f"fields by kinds of world, started/tried: {version} and the port", COLUMNS, tally.rows(who, version)
     )
+    notebook.table(
+        "the option by which the same descriptions are drawn again", ("option",), [(effort.again,)]
+    )
     known = [it.cells for it in incomparable.INCOMPARABLE]
     notebook.table("known differences: what is not compared", incomparable.COLUMNS, known)
     if found:
@@ -75,7 +82,7 @@ def compare(pair: Pair, golang: Isolator, notebook: Notebook, who: str) -> None:
         notebook.script(f"{golang.name}-difference.sh", repeat)
     assert not found, (
         f"this is the smallest description that shows it (port after the bar):\n{found.trial}\n"
-        + "\n".join(found.lines)
+        + "\n".join([*found.lines, effort.again])
     )
 
     plain = trial({"Path": f"{pair.scratch}/probe"})
@@ -94,7 +101,7 @@ def beside_unshare(host: LabHost) -> Iterator[Pair]:
         yield made
 
 
-def test_port_and_unshare_make_the_same_world(beside_unshare: Pair) -> None:
+def test_port_and_unshare_make_the_same_world(beside_unshare: Pair, effort: Effort) -> None:
     """Whatever unshare(1) and a description can both say, the worlds that come of it are the same."""
     scratch = beside_unshare.scratch
 
@@ -104,10 +111,13 @@ def test_port_and_unshare_make_the_same_world(beside_unshare: Pair) -> None:
 
     settings = hypothesis.settings(max_examples=5 * hypothesis.settings().max_examples, database=None)
     try:
-        found = hypothesis.find(wishes(scratch), lambda both: bool(lines(both)), settings=settings)
+        chance = Random(effort.seed)  # noqa: S311 - repeatable, not secret
+        found = hypothesis.find(
+            wishes(scratch), lambda both: bool(lines(both)), settings=settings, random=chance
+        )
     except NoSuchExample:
         found = None
-    assert found is None, f"{found}\n" + "\n".join(lines(found))
+    assert found is None, "\n".join([str(found), *lines(found), effort.again])
 
     plain = trial({"Path": f"{scratch}/probe"})
     apart = ["unshare", "--fork", "--uts", "--", f"{scratch}/probe"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import msgspec
 from broken_port import BrokenPort
 
 from harness.equivalence.pair import Outcome, Pair
-from harness.equivalence.search import BATCH, Search
+from harness.equivalence.search import BATCH, ROUND, Search
 from harness.equivalence.tally import Trial
 from harness.hosts.stage import Stage
 from harness.isolators.port import Port
@@ -44,6 +45,29 @@ def test_each_trial_is_another_one() -> None:
     tried = [msgspec.json.encode(trial) for batch in made_up.batches for trial in batch]
     assert 200 <= search.tried == len(tried) == len({*tried}) < 200 + BATCH
     assert len(made_up.batches) < len(tried) / 4
+
+
+def test_seed_decides_what_is_tried() -> None:
+    """The same seed leads to the same trials, in several rounds too; another one to others."""
+    one, again, other = (MadeUp(lambda _trial: False) for _ in range(3))
+    for made_up, seed in ((one, 5), (again, 5), (other, "a word")):
+        Search(made_up, ("one", "other"), "/scratch").find(ROUND + BATCH, seed)
+
+    assert one.batches == again.batches
+    assert one.batches[:2] != other.batches[:2]
+
+
+def test_nothing_is_tried_when_time_is_over() -> None:
+    """A search that has no end ends with its time."""
+    made_up = MadeUp(lambda _trial: False)
+
+    assert (
+        Search(made_up, ("one", "other"), "/scratch").find(
+            sys.maxsize, over=lambda: len(made_up.batches) > 60
+        )
+        is None
+    )
+    assert ROUND / BATCH < len(made_up.batches) < 2 * ROUND / BATCH
 
 
 def test_a_difference_shrinks_to_what_makes_it() -> None:

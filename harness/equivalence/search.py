@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import random
-import secrets
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from hypothesis.errors import NoSuchExample
 from harness.equivalence.pair import Outcome, differences
 from harness.equivalence.strategies import trials
 from harness.equivalence.tally import Tally, Trial
+from harness.search.effort import never
 
 PER_EXAMPLE = 50
 """Trials for each example that hypothesis' profile asks for: one takes some milliseconds."""
@@ -57,36 +58,47 @@ class Search:
         """How many trials, each another one."""
         return len(self._known)
 
-    def find(self, count: int, *, shrink: bool = True) -> Difference | None:
+    def find(
+        self,
+        count: int,
+        seed: int | str = 0,
+        over: Callable[[], bool] = never,
+        *,
+        shrink: bool = True,
+    ) -> Difference | None:
         """The smallest of the differing trials that ``count`` drawn ones lead to; None if there is none.
+
+        Once the time is ``over``, no more are tried.
 
         Trials are drawn by rounds and then tried by batches, which costs a fraction of one after another. A
         round in which one differs is drawn once more by the same seed: hypothesis then knows and shrinks it.
         """
+        chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
         while (missing := count - self.tried) > 0:
             size = min(ROUND, max(BATCH, missing))
             began, drawn = self.tried, list[Trial]()
-            seed = began if hypothesis.settings().derandomize else secrets.randbits(64)
-            self._draw(seed, size, drawn.append)
+            same = copy.copy(chance)
+            self._draw(chance, size, drawn.append)
             for at in range(0, len(drawn), BATCH):
+                if over():
+                    return None
                 batch = drawn[at : at + BATCH]
                 self.compare(batch)
                 different = [trial for trial in batch if self.lines(trial)]
                 if different:
-                    found = (shrink and self._draw(seed, size, self.lines)) or different[0]
+                    found = (shrink and self._draw(same, size, self.lines)) or different[0]
                     return Difference(found, self.lines(found))
             if self.tried == began:
                 break
         return None
 
-    def _draw(self, seed: int, count: int, condition: Callable[[Trial], object]) -> Trial | None:
+    def _draw(self, chance: random.Random, count: int, condition: Callable[[Trial], object]) -> Trial | None:
         """The first of ``count`` trials for which the condition holds, or a smaller one like it."""
         phases = [hypothesis.Phase.generate, hypothesis.Phase.shrink]
         settings = hypothesis.settings(max_examples=count, phases=phases, database=None)
-        same = random.Random(seed)  # noqa: S311 - repeatable, not secret
         with contextlib.suppress(NoSuchExample):
             return hypothesis.find(
-                self._trials, lambda drawn: bool(condition(drawn)), settings=settings, random=same
+                self._trials, lambda drawn: bool(condition(drawn)), settings=settings, random=chance
             )
         return None
 
