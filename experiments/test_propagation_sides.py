@@ -98,14 +98,21 @@ PROMISES: Promises[Left] = {
     ),
     "a tree rbound to its own child, in a copied namespace: mounts and an umount from either side": (
         (
-            "mount p /a; make-shared /a; mount c /a/a; rbind /a /a/b; unshare; mount d /a/a/a; "
-            "mount e /a/b/a/b; ns1: mount f /a/b/a/a/a; ns1: umount /a/a/b"
+            "mount p /a; make-shared /a; bind /a/a /a/a; bind /a/b /a/b; mount c /a/a; "
+            "rbind /a /a/b; unshare; mount d /a/a/a; mount e /a/b/a/b; ns1: mount f /a/b/a/a/a; "
+            "ns1: umount /a/a/b"
         ),
         dict.fromkeys(
             (0, 1),
             (
-                "/a p shared:1, /a/a c shared:2, /a/a/a d shared:3, /a/a/a/a f shared:4, "
-                "/a/b p shared:1, /a/b/a c shared:2, /a/b/a/a d shared:3, /a/b/a/a/a f shared:4"
+                "/a p shared:1, /a/a c shared:2, /a/a p[/a] shared:1, /a/a c shared:2, "
+                "/a/a/a d shared:3, /a/a/a/a f shared:4, /a/a/a d shared:3, /a/a/a/a f shared:4, "
+                "/a/b p shared:1, /a/b p[/b] shared:1, /a/b p shared:1, /a/b/a c shared:2, "
+                "/a/b/a p[/a] shared:1, /a/b/a c shared:2, /a/b/a/a d shared:3, "
+                "/a/b/a/a/a f shared:4, /a/b/a/a d shared:3, /a/b/a/a/a f shared:4, "
+                "/a/b/b p[/b] shared:1, /a/b/a c shared:2, /a/b/a p[/a] shared:1, "
+                "/a/b/a c shared:2, /a/b/a/a d shared:3, /a/b/a/a/a f shared:4, "
+                "/a/b/a/a d shared:3, /a/b/a/a/a f shared:4, /a/b/b p[/b] shared:1"
             ),
         ),
     ),

@@ -19,6 +19,8 @@ _THREE_ENDS: dict[str, tuple[str, str, Left]] = {
 }
 """How a mount comes to be of a type, what is seen of it, and what of other namespaces."""
 
+# fs_bind binds each directory that it uses to itself: a child is a peer of its shared tree, and what is
+# mounted on it comes beneath it, too.
 PROMISES: Promises[Left] = {
     "a slave of what is mounted on later receives it": (
         "mount p /a; make-shared /a; bind /a /b; make-slave /b; mount s /a/a",
@@ -71,37 +73,60 @@ PROMISES: Promises[Left] = {
     ),
     "a root bound to its own child: mounts and umounts on either": (
         (
-            "mount p /a; make-shared /a; mount c /a/a; mount d /a/b; bind /a /a/b; mount e /a/b/a; "
-            "umount /a/b/a; mount f /a/b/a; umount /a/a"
+            "mount p /a; make-shared /a; bind /a/a /a/a; bind /a/b /a/b; bind /a /a/b; "
+            "mount e /a/b/a; umount /a/b/a; mount f /a/b/a; umount /a/a"
         ),
-        {0: ("/a p shared:1, /a/a f shared:2, /a/b d shared:3, /a/b p shared:1, /a/b/a f shared:2")},
+        {0: ("/a p shared:1, /a/a p[/a] shared:1, /a/b p shared:1, /a/b p[/b] shared:1, /a/b p shared:1")},
     ),
     "a tree rbound to its own child, whose child is private": (
         "mount p /a; make-shared /a; mount s /a/a; make-private /a/a; rbind /a /a/b",
         {0: "/a p shared:1, /a/a s, /a/b p shared:1, /a/b/a s shared:2"},
     ),
-    "a tree rbound to its own child, whose child is private: an umount and a mount": (
+    "a tree rbound to its own child, whose child is private: umounts and a mount": (
         (
-            "mount p /a; make-shared /a; mount s /a/a; make-private /a/a; rbind /a /a/b; "
-            "umount /a/b/a; mount t /a/b/a"
+            "mount p /a; make-shared /a; bind /a/a /a/a; make-private /a/a; bind /a/b /a/b; "
+            "mount s /a/a; rbind /a /a/b; umount /a/b/a; umount /a/a; mount t /a/b/a; umount /a/b/a"
         ),
-        {0: "/a p shared:1, /a/a t shared:2, /a/b p shared:1, /a/b/a t shared:2"},
+        {
+            0: (
+                "/a p shared:1, /a/a p[/a], /a/b p shared:1, /a/b p[/b] shared:1, /a/b p shared:1, "
+                "/a/b/a p[/a] shared:2, /a/b/b p[/b] shared:1, /a/b/a p[/a] shared:2, "
+                "/a/b/b p[/b] shared:1"
+            )
+        },
     ),
     "a tree rbound to its own child, whose child is shared": (
         "mount p /a; make-shared /a; mount s /a/a; rbind /a /a/b",
         {0: "/a p shared:1, /a/a s shared:2, /a/b p shared:1, /a/b/a s shared:2"},
     ),
-    "a tree rbound to its own child, whose child is shared: an umount and a mount": (
-        "mount p /a; make-shared /a; mount s /a/a; rbind /a /a/b; umount /a/b/a; mount t /a/b/a",
-        {0: "/a p shared:1, /a/a t shared:2, /a/b p shared:1, /a/b/a t shared:2"},
+    "a tree rbound to its own child, whose child is shared: umounts and a mount": (
+        (
+            "mount p /a; make-shared /a; bind /a/a /a/a; bind /a/b /a/b; mount s /a/a; "
+            "rbind /a /a/b; umount /a/b/a; umount /a/a; mount t /a/b/a; umount /a/a"
+        ),
+        {
+            0: (
+                "/a p shared:1, /a/b p shared:1, /a/b p[/b] shared:1, /a/b p shared:1, "
+                "/a/b/b p[/b] shared:1, /a/b/b p[/b] shared:1"
+            )
+        },
     ),
     "a tree rbound to its own child, whose child is unbindable": (
         "mount p /a; make-shared /a; mount s /a/a; make-unbindable /a/a; rbind /a /a/b",
         {0: "/a p shared:1, /a/a s unbindable, /a/b p shared:1"},
     ),
-    "a tree rbound to its own child, whose child is unbindable: a mount": (
-        ("mount p /a; make-shared /a; mount s /a/a; make-unbindable /a/a; rbind /a /a/b; mount t /a/b/a"),
-        {0: ("/a p shared:1, /a/a t shared:2, /a/a s unbindable, /a/b p shared:1, /a/b/a t shared:2")},
+    "a tree rbound to its own child, whose child is unbindable: an umount and a mount": (
+        (
+            "mount p /a; make-shared /a; bind /a/a /a/a; make-unbindable /a/a; bind /a/b /a/b; "
+            "mount s /a/a; rbind /a /a/b; umount /a/a; mount t /a/b/a"
+        ),
+        {
+            0: (
+                "/a p shared:1, /a/a t shared:2, /a/a p[/a] unbindable, /a/b p shared:1, "
+                "/a/b p[/b] shared:1, /a/b p shared:1, /a/b/a t shared:2, /a/b/b p[/b] shared:1, "
+                "/a/b/a t shared:2, /a/b/b p[/b] shared:1"
+            )
+        },
     ),
     "two shared mounts bound to each other": (
         "mount p /a; mount q /b; make-shared /a; make-shared /b; bind /a /b/a; bind /b /a/b",
@@ -150,13 +175,17 @@ PROMISES: Promises[Left] = {
         f"on a shared mount bound onto what is {type_}, mounts at each of its three ends": (
             (
                 f"mount h /a; mount q /b; {make}; mount p /a/a; make-shared /a/a; bind /a/a /a/b; "
-                "bind /a/a /b; mount s /a/a/a; mount t /b/b; mount u /a/b/b/a"
+                "bind /a/a /b; bind /a/a/a /a/a/a; mount s /a/a/a; mount t /b/b; mount u /a/b/b/a"
             ),
             {
                 0: (
-                    "/a h, /a/a p shared:1, /a/a/a s shared:2, /a/a/b t shared:3, /a/a/b/a u shared:4, "
-                    "/a/b p shared:1, /a/b/a s shared:2, /a/b/b t shared:3, /a/b/b/a u shared:4, "
-                    f"{below}, /b p shared:1, /b/a s shared:2, /b/b t shared:3, /b/b/a u shared:4"
+                    "/a h, /a/a p shared:1, "
+                    "/a/a/a s shared:2, /a/a/a p[/a] shared:1, /a/a/a s shared:2, "
+                    "/a/a/b t shared:3, /a/a/b/a u shared:4, /a/b p shared:1, "
+                    "/a/b/a s shared:2, /a/b/a p[/a] shared:1, /a/b/a s shared:2, "
+                    f"/a/b/b t shared:3, /a/b/b/a u shared:4, {below}, /b p shared:1, "
+                    "/b/a s shared:2, /b/a p[/a] shared:1, /b/a s shared:2, "
+                    "/b/b t shared:3, /b/b/a u shared:4"
                 ),
                 **there,
             },
