@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
 from harness.errors import LabError
 from harness.invariants import Begin, Disagreement, Draw, Hear, begun, difference
+from harness.models import MODELS
 from harness.models.acts import Act
+from harness.models.deviations import WITNESSES
 from harness.models.simpler import simplified
+from harness.models.situations import SITUATIONS
 from harness.search import draw
 from harness.search.effort import Effort
 from harness.search.memory import Kept
@@ -41,6 +44,57 @@ def drawn(model: Any) -> st.SearchStrategy[list[list[Draw]]]:
     return draw.drawn(limits, lambda _, draws: [*islice(draws, LONGEST)], openings=1)
 
 
+class Found(NamedTuple):
+    """A disagreement, and which difference from the pages explains it."""
+
+    disagreement: Disagreement
+    difference: str
+    """The difference's id; empty where the model has none that explains it."""
+
+
+def run_on(
+    kind: str,
+    begin: Begin,
+    base: Mapping[str, Any],
+    effort: Effort,
+    memory: Kept[Act] | None = None,
+    known: Set[str] = frozenset(),
+) -> Iterator[Found]:
+    """All disagreements that are found, each behind the one before it; ``known`` is not among them.
+
+    The search goes on where a difference that the model can have explains what was found; so the last one
+    may be one that nothing explains.
+
+    Raises:
+        LabError: the crew broke; its programs tell nothing.
+    """
+    model, behind = MODELS[kind], known
+    while found := _search(
+        model, begin, having(base, behind), effort, SITUATIONS[kind].values(), memory, forget=behind == known
+    ):
+        others = sorted(WITNESSES.get(kind, {}).keys() - behind)
+        agree = (it for it in others if not difference(model, begin, found.acts, having(base, {*behind, it})))
+        explanation = next(agree, "")
+        yield Found(found, explanation)
+        if not explanation:
+            return
+        behind = {*behind, explanation}
+
+
+def deviations(kind: str, begin: Begin, base: Mapping[str, Any], known: Callable[[str], bool]) -> set[str]:
+    """The differences that the kernel shows and that are known of its build: the search goes on behind."""
+    return {
+        name
+        for name, witness in WITNESSES.get(kind, {}).items()
+        if difference(MODELS[kind], begin, witness, base) and known(name)
+    }
+
+
+def having(base: Mapping[str, Any], known: Set[str]) -> Mapping[str, Any]:
+    """A host whose kernel has these differences; a model without any is not told of them."""
+    return {**base, "known": known} if known else base
+
+
 def search(
     model: Any,
     begin: Begin,
@@ -56,11 +110,25 @@ def search(
     Raises:
         LabError: the crew broke; its programs tell nothing.
     """
+    return _search(model, begin, base, effort, situations, memory, forget=True)
+
+
+def _search(
+    model: Any,
+    begin: Begin,
+    base: Mapping[str, Any],
+    effort: Effort,
+    situations: Iterable[Sequence[Act]],
+    memory: Kept[Act] | None,
+    *,
+    forget: bool,
+) -> Disagreement | None:
     for program in memory or ():
         if found := difference(model, begin, program, base):
             return found
-        assert memory is not None
-        memory.forget(program)
+        # Where they agree behind a difference that was found meanwhile, the next search meets it again.
+        if memory is not None and forget:
+            memory.forget(program)
     found = _new(model, begin, base, effort, situations)
     if found and memory is not None:
         memory.keep(found.acts)

@@ -14,6 +14,7 @@ from harness import invariants, model_search
 from harness.models import MODELS, rules
 from harness.models.__main__ import page
 from harness.models.acts import Act
+from harness.models.deviations import LEVEL_33, LINKED_EARLY
 from harness.models.situations import SITUATIONS
 from harness.search.draw import hunt
 from harness.search.effort import Effort
@@ -108,6 +109,7 @@ ANSWERS: Mapping[str, Mapping[str, list[object]]] = {
         "a range outside is within one line of the parent's map": ["ok", "ok", "ok", "EPERM", "ok"],
         "root without capabilities cannot hand on root": ["ok", "ok", "EPERM"],
         "a map is written by whom the files of the process obey": ["ok", "ok", "ok", "EACCES", "ok", "ok"],
+        "thirty-two levels and no more": ["ok", "ENOSPC"],
         "below the deepest level no namespace is made": [
             "ok",
             "ok",
@@ -185,8 +187,8 @@ def test_situations_end_with_the_view_that_the_pages_describe(
 BASES: Mapping[str, list[dict[str, Any]]] = {
     "uts": [{}, {"root": False}],
     "ipc": [{}],
-    "pid": [{}, {"release": [7, 1]}],
-    "user": [{}, {"ids": [[0, 1]]}],
+    "pid": [{}, {"known": {LINKED_EARLY}}],
+    "user": [{}, {"ids": [[0, 1]], "room": 32, "known": {LEVEL_33}}],
     "groups": [{}, {"ids": [[0, 1]], "allowed": False, "groups": [65534, 0]}],
 }
 """Hosts as a crew describes them: root's, and an ordinary user's where that is another one to the model."""

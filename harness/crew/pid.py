@@ -22,10 +22,9 @@ _handled: list[int] = []
 
 
 def prepare() -> dict[str, Any]:
-    """Handle a signal, as all children will; tell how many namespaces fit below, and the kernel's version."""
+    """Handle a signal, as all children will; tell how many namespaces fit below."""
     signal.signal(signal.SIGUSR1, lambda number, _: _handled.append(number))
-    release = [int(number) for number in os.uname().release.split("-")[0].split(".")[:2]]
-    return {"room": chain.start(_DEEPER_THAN_ANY, lambda: None)[1], "release": release}
+    return {"room": chain.start(_DEEPER_THAN_ANY, lambda: None)[1]}
 
 
 def fresh() -> None:

@@ -19,11 +19,19 @@ _DEEPER_THAN_ANY = 100
 
 
 def prepare() -> dict[str, Any]:
-    """Make a folder for everybody's files; tell which IDs there are here, and how many levels fit below."""
+    """Make a folder for everybody's files; tell which IDs there are here.
+
+    How deep this namespace lies can't be told, unless it is the initial one: then how many levels fit below.
+    """
     mount("files", _FOLDER, "tmpfs", 0, "mode=0777")
     os.umask(0)
     ids = [[*map(int, line.split())] for line in read("/proc/self/uid_map").splitlines()]
-    return {"ids": [[first, count] for first, _, count in ids], "room": _room()}
+    return {"ids": [[first, count] for first, _, count in ids], "room": None if _initial() else _room()}
+
+
+def _initial() -> bool:
+    """Whether this is the initial user namespace (``PROC_USER_INIT_INO``)."""
+    return os.readlink("/proc/self/ns/user") == "user:[4026531837]"
 
 
 def _room() -> int:

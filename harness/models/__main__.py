@@ -21,6 +21,11 @@ tells, for each model, how often each rule gave each answer, and the seed. More 
 `--hypothesis-profile=search`, and for as long as `--search-for=30m` says; `propagation.md` tells of both,
 and of what is kept.
 
+What a kernel does otherwise is an entry of `experiments/known_differences.toml`, a switch of the model that
+the entry has as a rule, and a program that shows it (`deviations.py`). A search goes on behind what is known
+of the kernel's build and tells it as known; another disagreement that a switch explains fails, and the search
+goes on behind it too.
+
 The tests break every rule, one at a time, and require that a default run would find it.
 """
 

@@ -243,6 +243,7 @@ SITUATIONS: dict[str, dict[str, list[Act]]] = {
             Act("unshare", 1, "user"),
             Act("map", 0, (1, ((0, 1000, 1),))),
         ],
+        "thirty-two levels and no more": [Act("descend", 0, 32), Act("unshare", 0, "user")],
         "below the deepest level no namespace is made": [
             Act("fork", 0, 1),
             Act("descend", 0, 2),

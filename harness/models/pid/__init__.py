@@ -6,7 +6,7 @@ the first, and the init of its namespace, is a process that is no actor and neve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 
 from harness.models.acts import OK, SHELLS, Act, Lines, letter
@@ -28,10 +28,10 @@ VERBS = (
 )
 
 
-def start(room: int = DEEPEST - 1, release: Sequence[int] = (7, 0)) -> State:
-    """One actor in a namespace below which ``room`` more fit, on a kernel of this version."""
+def start(room: int = DEEPEST - 1, known: Set[str] = frozenset()) -> State:
+    """One actor in a namespace below which ``room`` more fit, on a kernel with these known differences."""
     first = Space(None, DEEPEST - room, OUTSIDE)
-    return State({0: Process(0, 0, OUTSIDE)}, (first,), (release[0], release[1]))
+    return State({0: Process(0, 0, OUTSIDE)}, (first,), known)
 
 
 def choices(state: State, actor: int, verb: str) -> list[Act]:

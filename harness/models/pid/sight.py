@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from harness.models.acts import View, by_each, letter, links
+from harness.models.deviations import LINKED_EARLY
 from harness.models.pid.state import OUTSIDE, Process, Space, State
 from harness.models.rules import rule
 
@@ -35,13 +38,12 @@ def sees_parent(state: State, me: Process) -> bool:
 
 
 @rule(True, False)
-def is_linked(space: Space, release: tuple[int, int]) -> bool:
-    """Before its first process, no link pid_for_children shows a namespace; on newer kernels it does.
+def is_linked(space: Space, known: Set[str]) -> bool:
+    """Before its first process, no link pid_for_children shows a namespace.
 
-    Source: pid_namespaces(7), setns(2) and unshare(2) semantics; otherwise since Linux 7.1: seen in 7.1.13
-    and 7.3.4, not in 7.0.13; no manual page tells of it yet.
+    Source: namespaces(7), /proc/pid/ns/pid_for_children.
     """
-    return space.init is not None or release >= (7, 1)
+    return space.init is not None or LINKED_EARLY in known
 
 
 def view(state: State) -> View:
@@ -54,7 +56,7 @@ def view(state: State) -> View:
     for_children = {
         number: actor.children_space
         for number, actor in state.actors.items()
-        if is_linked(state.spaces[actor.children_space], state.release)
+        if is_linked(state.spaces[actor.children_space], state.known)
     }
     return {
         **by_each(state.actors, lambda number: _seen_by(state, number)),

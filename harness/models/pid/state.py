@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
 OUTSIDE = -1
@@ -46,8 +46,8 @@ class State:
 
     processes: Mapping[int, Process]
     spaces: tuple[Space, ...]
-    release: tuple[int, int]
-    """The kernel's version, on which one rule depends."""
+    known: Set[str] = frozenset()
+    """Which known differences from the pages the kernel has (:mod:`harness.models.deviations`)."""
     born: int = 1
     hidden: int = HIDDEN
 

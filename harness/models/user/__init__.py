@@ -6,7 +6,7 @@ are the question. An actor has all capabilities in its namespace or none; it nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
 from harness.models.acts import OK, SHELLS, Act, Lines, View, by_each, letter, links
@@ -21,7 +21,7 @@ from harness.models.idmaps import (
 from harness.models.user.ids import keeps_capabilities, may_become, may_give
 from harness.models.user.maps import map_read, write_map
 from harness.models.user.namespaces import after_make, bear, may_join
-from harness.models.user.state import DEEPEST, Actor, Space, State, having
+from harness.models.user.state import Actor, Space, State, deepest, having
 
 __all__ = ["LINES", "VERBS", "choices", "start", "step", "view"]
 
@@ -50,10 +50,18 @@ VERBS = (
 )
 
 
-def start(ids: Sequence[Sequence[int]] = ((0, 2**32 - 1),), room: int = DEEPEST) -> State:
-    """One actor, root, in a namespace with these IDs, first ones and how many, and so many levels of room."""
+def start(
+    ids: Sequence[Sequence[int]] = ((0, 2**32 - 1),),
+    room: int | None = None,
+    known: Set[str] = frozenset(),
+) -> State:
+    """One actor, root, in a namespace with these IDs, first ones and how many.
+
+    It is the initial one, or, where ``room`` is told, one below which so many levels fit.
+    """
     own = tuple((first, first, count) for first, count in ids)
-    return State({0: Actor(0)}, (Space(None, 0, own, level=DEEPEST - room),))
+    level = 0 if room is None else deepest(known) - room
+    return State({0: Actor(0)}, (Space(None, 0, own, level=level),), known=known)
 
 
 def choices(state: State, actor: int, verb: str) -> list[Act]:
@@ -63,7 +71,7 @@ def choices(state: State, actor: int, verb: str) -> list[Act]:
     own = state.spaces[state.actors[actor].user].map
     ids = [number for number in IDS if outward(own, number) is not None] + [7]
     room = state.born < MOST
-    left = DEEPEST - state.spaces[state.actors[actor].user].level
+    left = deepest(state.known) - state.spaces[state.actors[actor].user].level
     arguments: Mapping[str, Iterable[object]] = {
         "map": [(other, lines) for lines in MAPS for other in (*unmapped, actor)],
         "setuid": ids,

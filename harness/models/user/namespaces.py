@@ -10,7 +10,7 @@ from harness.models.idmaps import (
 )
 from harness.models.rules import rule
 from harness.models.user.capabilities import capable
-from harness.models.user.state import DEEPEST, Actor, Space, State, having
+from harness.models.user.state import Actor, Space, State, deepest, having
 
 
 @rule(OK, "EPERM", "ENOSPC")
@@ -19,7 +19,7 @@ def may_make(state: State, me: Actor) -> str:
 
     Source: user_namespaces(7), Nested namespaces; clone(2), ERRORS; kernel/user_namespace.c, create_user_ns.
     """
-    if state.spaces[me.user].level == DEEPEST:
+    if state.spaces[me.user].level >= deepest(state.known):
         return "ENOSPC"
     return OK if from_first(state.spaces, me.user, me.uid) is not None else "EPERM"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 
+from harness.models.deviations import LEVEL_33
 from harness.models.idmaps import Extent
 
-DEEPEST = 33
-"""Namespaces below the initial one. The manual allows 32: 33-nested-user-namespaces is a known difference."""
+DEEPEST = 32
+"""Namespaces below the initial one, each in the one before (user_namespaces(7), Nested namespaces)."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ class State:
     spaces: tuple[Space, ...]
     files: Mapping[str, int] = field(default_factory=dict)
     born: int = 1
+    known: Set[str] = frozenset()
+    """Which known differences from the pages the kernel has (:mod:`harness.models.deviations`)."""
+
+
+def deepest(known: Set[str]) -> int:
+    """How many namespaces there can be below the initial one, on a kernel with these known differences."""
+    return DEEPEST + (LEVEL_33 in known)
 
 
 def having(state: State, number: int, actor: Actor) -> State:
