@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from harness.crew.director import LIMIT
 from harness.directed import Directed
 from harness.errors import LabError, tail
 from harness.hosts.base import LabHost
@@ -22,6 +21,9 @@ _APART = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-chi
 
 MOST = 8
 """How many actors there is room for."""
+
+ENDS_WITHIN = 5.0
+"""Seconds in which the kernel ends who should end: so long takes each program of which it does not."""
 
 
 class Seen(NamedTuple):
@@ -54,7 +56,7 @@ class Crew(Directed):
         return self.begin(program)()
 
     def begin(
-        self, program: Sequence[tuple[Act, Sequence[int]]], ends_within: float = LIMIT
+        self, program: Sequence[tuple[Act, Sequence[int]]], ends_within: float = ENDS_WITHIN
     ) -> Callable[[], list[Seen]]:
         """Have a program played; what comes back waits for the same, once, each in its turn.
 

@@ -38,7 +38,7 @@ class Broken(Exception):  # noqa: N818 - in the words of the protocol
 class Play:
     """One program under way."""
 
-    def __init__(self, kind: Any, most: int, ends_within: float = LIMIT) -> None:
+    def __init__(self, kind: Any, most: int, ends_within: float) -> None:
         """Put the first actor into new namespaces; the kernel has so many seconds to end who should end."""
         self.kind, self.ends_within = kind, ends_within
         self.company = Company(most, kind)
