@@ -188,6 +188,20 @@ def test_script_does_what_the_program_beyond_the_model_does(kernel: Kernel, stag
     assert by_script.tables == by_kernel[-1].tables
 
 
+def test_script_says_where_it_cannot_do_what_the_program_did(kernel: Kernel, stage: Stage) -> None:
+    """What makes a namespace is executed in the first mount: a comment tells where that is not allowed."""
+    program = parse("unshare; remount noexec /; ns1: unshare; unshare; ns3: exit")
+    by_kernel = asked(kernel, program, options=True)
+    text = differential_script.script(Difference(program, (by_kernel, by_kernel)), ("one", "other"))
+    told = [step.count("# Here it fails") for step in re.split(r"^echo '# \d", text, flags=re.MULTILINE)]
+
+    by_script = ran(stage.enter(["sh"], terminal=False), text, options=True)
+
+    assert not any(it.errno for it in by_kernel)
+    assert [bool(it) for it in by_script.refused] == [False, False, False, True, True]
+    assert told == [0, 0, 0, 0, 1, 0]
+
+
 def test_each_step_is_followed_by_what_it_did() -> None:
     """Steps before the last one tell what both had: an error, or the lines that came and went."""
     steps = replay(parse("mount t1 /a; make-shared /a; umount /b; unshare; umount /a"))

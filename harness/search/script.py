@@ -51,7 +51,7 @@ be_root() {{ # $1: whose process shall be root of its new user namespace; $2: a 
 show() {{ # $1: its number
     eval "pid=\\$ns$1"
     echo "  ns$1:"
-    sed 's/^/    /' "/proc/$pid/mountinfo"
+    if [ "$pid" ]; then sed 's/^/    /' "/proc/$pid/mountinfo"; else echo '    was not made here'; fi
 }}
 # The first file system has copies of what makes and holds further namespaces: unshare and sleep.
 hold 0 unshare --mount --propagation private sh -c '
