@@ -58,6 +58,16 @@ def test_actor_that_ends_is_seen_no_more(stage: Stage) -> None:
     ]
 
 
+def test_numbers_of_namespaces_side_by_side_are_told_apart(stage: Stage) -> None:
+    """Whose parent has a number that another process has in a namespace just as deep still has its own."""
+    births = [("nest", 0, (1, 2)), ("nest", 0, (2, 2)), ("fork", 2, 3), ("fork", 1, 4), ("fork", 3, 5)]
+    with Crew(stage, "pid") as crew:
+        seen = crew.play([(Act(*birth), []) for birth in births])
+
+    assert seen[-1].view["f: its parent"] == "d"
+    assert seen[-1].view["f: sees e"] == 0
+
+
 def test_actor_that_is_stopped_sees_nothing_until_it_is_continued(stage: Stage) -> None:
     """Who is stopped is told to be so and sees nothing, until it is continued."""
     program: list[tuple[Act, list[int]]] = [

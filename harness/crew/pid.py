@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 import signal
@@ -17,6 +18,7 @@ FIRST = 0
 
 _PR_SET_CHILD_SUBREAPER = 36
 _DEEPER_THAN_ANY = 100
+_NS_GET_PARENT = 0xB702
 
 _handled: list[int] = []
 
@@ -30,6 +32,7 @@ def prepare() -> dict[str, Any]:
 def fresh() -> None:
     """Forget the processes of the program before."""
     numbers.cache_clear()
+    spaces.cache_clear()
 
 
 @functools.lru_cache(maxsize=None)
@@ -38,6 +41,22 @@ def numbers(pid: int) -> list[int]:
     with open(f"/proc/{pid}/status") as status:
         line = next(line for line in status if line.startswith("NSpid:"))
     return [int(number) for number in line.split()[1:]]
+
+
+@functools.lru_cache(maxsize=None)
+def spaces(pid: int) -> list[int]:
+    """The PID namespaces in which a process has these numbers, each by its inode (ioctl_nsfs(2))."""
+    found: list[int] = []
+    here = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY)
+    while True:
+        found.insert(0, os.fstat(here).st_ino)
+        try:
+            outer = fcntl.ioctl(here, _NS_GET_PARENT)
+        except PermissionError:  # it is this process's own, the outermost of all that it may see
+            return found
+        finally:
+            os.close(here)
+        here = outer
 
 
 def _nest(actor: Actor, argument: Any, file: int | None) -> str:
@@ -75,19 +94,18 @@ def look(actor: Actor, living: Any) -> dict[str, Any]:
 
 def in_words(looks: dict[int, Any], pids: dict[int, int]) -> dict[int, Any]:
     """PIDs as 1, 0 for none, or the letter of the process whose number it is in the viewer's namespace."""
-    layers = {actor: numbers(pid) for actor, pid in pids.items()}
-    return {actor: _in_words(actor, saw, layers) for actor, saw in looks.items()}
+    layers = {actor: dict(zip(spaces(pid), numbers(pid))) for actor, pid in pids.items()}
+    return {actor: _in_words(actor, saw, layers, spaces(pids[actor])[-1]) for actor, saw in looks.items()}
 
 
-def _in_words(actor: int, saw: Any, layers: dict[int, list[int]]) -> dict[str, Any]:
-    mine = len(layers[actor]) - 1
-    here = {found[mine]: "abcdefgh"[other] for other, found in layers.items() if len(found) > mine}
+def _in_words(actor: int, saw: Any, layers: dict[int, dict[int, int]], mine: int) -> dict[str, Any]:
+    here = {found[mine]: "abcdefgh"[other] for other, found in layers.items() if mine in found}
 
     def word(pid: int, known: dict[int, str]) -> Any:
         return pid if pid in (0, 1) else known.get(pid, f"unknown {pid}")
 
     said: dict[str, Any] = {
-        "its numbers": [pid if pid == 1 else "abcdefgh"[actor] for pid in layers[actor]],
+        "its numbers": [pid if pid == 1 else "abcdefgh"[actor] for pid in layers[actor].values()],
         "its parent": word(saw["parent"], here),
         "signals handled": saw["handled"],
     }
@@ -96,6 +114,6 @@ def _in_words(actor: int, saw: Any, layers: dict[int, list[int]]) -> dict[str, A
     for other, pid in saw["senders"].items():
         if int(other) != actor:
             # Its number in the viewer's namespace, and no other process's.
-            own = {layers[int(other)][mine]: "abcdefgh"[int(other)]} if len(layers[int(other)]) > mine else {}
+            own = {layers[int(other)][mine]: "abcdefgh"[int(other)]} if mine in layers[int(other)] else {}
             said["sees {}".format("abcdefgh"[int(other)])] = word(pid, own)
     return said
