@@ -114,6 +114,7 @@ COVERED = {
         "mount u1 /a; mount u2 /a/a; make-shared /a; bind /a /b; bind /b/c /; rbind / /b/a; umount-l /a/a;"
         "bind /a /b/a; mount t4 /b/a; unshare-user; ns1: move /a /a/a"
     ),
+    "a new one to which no path leads, of a name that another has": "mount t /a; mount t /; mount t /b",
     "of user namespaces below each other": (
         "make-shared /; mount t1 /a; unshare-user; ns1: unshare-user; ns2: unshare; ns1: exit;"
         "ns2: unshare-first; ns2: umount /a; umount /a"

@@ -139,7 +139,7 @@ def commands(step: Step, before: Sequence[Step]) -> list[str]:
     kind, whose = operation.kind, f"in_ns {operation.actor}"
     source, target = place(operation.source), place(operation.target)
     if kind == "mount":
-        return [*_mount(step)]
+        return [*_mount(step, before[-1].state if before else first())]
     if kind == "exit":
         # Who has ended has left its namespaces; it is the shell's child, for each command executes the next.
         holder = f"ns{operation.actor}"
@@ -153,7 +153,7 @@ def commands(step: Step, before: Sequence[Step]) -> list[str]:
     return [f"{whose} mount -cn --{kind} {target}"]
 
 
-def _mount(step: Step) -> Iterator[str]:
+def _mount(step: Step, before: State) -> Iterator[str]:
     """The lines that mount a new file system and make its directories.
 
     Where others lie over it by then, its place leads to these: then it is another path that leads to it.
@@ -161,7 +161,7 @@ def _mount(step: Step) -> Iterator[str]:
     _, actor, target, source = step.operation
     line = f"in_ns {actor} mount -cn -t tmpfs {source} {place(target)}"
     paths = [(actor, target), *product(step.state.namespaces, PATHS)]
-    leading = paths if step.errno else [path for path in paths if _leads_to(source, step.state, *path)]
+    leading = paths if step.errno else [path for path in paths if _leads_to_new(step.state, before, *path)]
     if not leading:
         yield from (line, "# No path leads to it, for others lie over it: it stays without directories.")
         return
@@ -169,13 +169,13 @@ def _mount(step: Step) -> Iterator[str]:
     yield f"{line} && in_ns {whose} mkdir {' '.join(place(path) + it for it in sorted(DIRECTORIES - {'/'}))}"
 
 
-def _leads_to(source: str, state: State, namespace: int, path: str) -> bool:
-    """Whether a path leads to the root of a file system."""
+def _leads_to_new(state: State, before: State, namespace: int, path: str) -> bool:
+    """Whether a path leads to the root of what was mounted since another state."""
     try:
         mount, directory = state.find(namespace, path)
     except Refused:
         return False
-    return (mount.source, directory) == (source, "/")
+    return mount.id > before.made and directory == "/"
 
 
 def place(path: str) -> str:
