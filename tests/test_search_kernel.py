@@ -13,7 +13,7 @@ from harness.notebook import Notebook
 from harness.propagation.operations import Operation
 from harness.propagation.programs import OPENINGS, parse, replay
 from harness.search.differential import shown
-from harness.search.kernel import TOGETHER, Kernel, disagreement, worker
+from harness.search.kernel import TOGETHER, Kernel, disagreement, wider_worker, worker
 from harness.worker import Worker
 
 MANY = [OPENINGS[number % len(OPENINGS)] for number in range(2 * TOGETHER + 3)]
@@ -94,3 +94,14 @@ def test_paths_begin_at_the_first_mount_of_a_namespace(running: Worker, covers: 
     program = replay(parse(f"unshare; {covers}; ns1: mount t2 /b; mount t3 /b; ns1: umount /b; bind /b /a"))
 
     assert not disagreement(program, Kernel(running).run(program))
+
+
+def test_who_works_somewhere_keeps_no_namespace() -> None:
+    """A process whose working directory keeps a mount busy does not keep alive a namespace that ends."""
+    with Stage(Notebook()) as stage, wider_worker(stage) as running:
+        kernel = Kernel(running)
+        kernel.send(parse("make-shared /; unshare; make-slave /; cwd /a; ns1: exit"))
+        *_, (_, before), (_, after) = kernel.receive()
+
+    assert not before, "control: to work somewhere changes no table"
+    assert "master:" not in after[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from typing import Any, Callable
 
 from harness.search.calls import (
@@ -96,12 +97,20 @@ class Beyond(Program):
         """Have a process whose working directory it is."""
         os.chdir(target)
         wait, release = os.pipe()
+        ready, say = os.pipe()
         child = os.fork()
         if child == 0:
-            os.close(release)
-            os.read(wait, 1)
+            # Whatever else it held would live on: namespaces that end, for one.
+            os.dup2(wait, 0)
+            os.dup2(say, 1)
+            os.closerange(2, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+            os.write(1, b".")
+            os.read(0, 1)
             os._exit(0)
         os.close(wait)
+        os.close(say)
+        os.read(ready, 1)
+        os.close(ready)
         os.fchdir(namespace.root)
         self.children.append((child, release))
 
