@@ -15,9 +15,9 @@ from hypothesis.database import ExampleDatabase
 from harness.crews import Crew
 from harness.hosts.base import LabHost
 from harness.invariants import LEGEND
-from harness.model_search import deviations, run_on
+from harness.invariants.memory import Acts
+from harness.invariants.search import deviations, run_on
 from harness.models import MODELS, rules
-from harness.models.memory import Acts
 from harness.notebook import Notebook
 from harness.search.effort import Effort
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 from broken_models import breaking, otherwise
 
-from harness import crews, model_search
+from harness import crews
 from harness.crews import Crew
 from harness.errors import LabError
 from harness.hosts.stage import Stage
+from harness.invariants import search
 from harness.models import MODELS
 from harness.models.acts import Act
 from harness.models.situations import SITUATIONS
@@ -32,9 +33,7 @@ def test_kernel_refutes_a_broken_model(stage: Stage, kind: str, monkeypatch: pyt
     breaking(monkeypatch, broken)
 
     with Crew(stage, kind) as crew:
-        found = model_search.search(
-            MODELS[kind], crew.begin, crew.base, Effort(10, 0), SITUATIONS[kind].values()
-        )
+        found = search.search(MODELS[kind], crew.begin, crew.base, Effort(10, 0), SITUATIONS[kind].values())
 
     assert found is not None
     assert "kernel" in found.text.splitlines()[-1]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from broken_models import Broken, breaking, broken_rules, otherwise, whole
 
-from harness import invariants, model_search
+from harness import invariants
+from harness.invariants import search
 from harness.models import MODELS, rules
 from harness.models.__main__ import page
 from harness.models.acts import Act
@@ -203,7 +204,7 @@ def programs(kind: str) -> list[list[Any]]:
         played.append(draws)
         return lambda: False
 
-    hunt(model_search.drawn(MODELS[kind]), noted, DEFAULT.programs(model_search.PROGRAMS), DEFAULT.seed)
+    hunt(search.drawn(MODELS[kind]), noted, DEFAULT.programs(search.PROGRAMS), DEFAULT.seed)
     return played
 
 
@@ -261,7 +262,7 @@ def test_disagreement_is_printed_as_the_shortest_program(monkeypatch: pytest.Mon
     """A disagreement is told as shell lines, with what kernel and model say of the last."""
     breaking(monkeypatch, otherwise("uts")[0])
 
-    found = model_search.search(MODELS["uts"], invariants.as_kernel(whole("uts"), {}), {}, DEFAULT)
+    found = search.search(MODELS["uts"], invariants.as_kernel(whole("uts"), {}), {}, DEFAULT)
 
     assert found is not None
     assert found.text.splitlines() == [

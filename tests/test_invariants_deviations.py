@@ -9,13 +9,13 @@ import pytest
 from broken_models import breaking, otherwise, whole
 from hypothesis.database import InMemoryExampleDatabase
 
-from harness import invariants, known, model_search
-from harness.invariants import Begin
-from harness.model_search import deviations, having, run_on
+from harness import invariants, known
+from harness.invariants import Begin, search
+from harness.invariants.memory import Acts
+from harness.invariants.search import deviations, having, run_on
 from harness.models import MODELS
 from harness.models.acts import Act
 from harness.models.deviations import LEVEL_33, LINKED_EARLY, WITNESSES
-from harness.models.memory import Acts
 from harness.models.simpler import simplified
 from harness.search.effort import Effort
 
@@ -119,4 +119,4 @@ def test_link_before_the_first_process_is_the_differences_alone() -> None:
     ]
 
     assert shown == [False, True, True, True]
-    assert model_search.having({}, set()) == {}
+    assert search.having({}, set()) == {}

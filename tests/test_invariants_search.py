@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pytest
 from broken_models import Broken, breaking, broken_rules, otherwise, whole
 
-from harness import invariants, model_search
+from harness import invariants
 from harness.crews import Seen
 from harness.errors import LabError
-from harness.invariants import Disagreement, Hear
+from harness.invariants import Disagreement, Hear, search
 from harness.models import MODELS
 from harness.models.acts import Act
 from harness.models.simpler import playable, simplified
@@ -42,7 +42,7 @@ def shortened(kind: str, program: Sequence[Act], patience: float = 60.0) -> Disa
     kernel = invariants.as_kernel(whole(kind), {})
     found = invariants.difference(MODELS[kind], kernel, program, {})
     assert found is not None
-    return model_search.shortest(MODELS[kind], kernel, {}, found, patience)
+    return search.shortest(MODELS[kind], kernel, {}, found, patience)
 
 
 def test_what_needs_no_other_act_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_situation_that_differs_is_made_shorter(kind: str, monkeypatch: pytest.M
     breaking(monkeypatch, broken)
     kernel = invariants.as_kernel(whole(kind), {})
 
-    found = model_search.search(MODELS[kind], kernel, {}, Effort(10, 0), SITUATIONS[kind].values())
+    found = search.search(MODELS[kind], kernel, {}, Effort(10, 0), SITUATIONS[kind].values())
 
     assert found is not None
     simpler = simplified(MODELS[kind], found.acts, {})
@@ -109,7 +109,7 @@ class Slow:
     def __call__(self, program: Sequence[tuple[Act, Sequence[int]]], ends_within: float = 20.0) -> Hear:
         """Nobody has ended where that was not waited for."""
         hear = invariants.as_kernel(whole("uts"), {})(program)
-        if ends_within == model_search.HASTE and any(ends for _, ends in program):
+        if ends_within == search.HASTE and any(ends for _, ends in program):
             return lambda: [*hear()[:1], Seen("dead", {"a: late": True})]
         return hear
 
@@ -121,7 +121,7 @@ def test_what_was_seen_in_haste_alone_is_not_told(monkeypatch: pytest.MonkeyPatc
     found = invariants.difference(MODELS["uts"], Slow(), program, {})
     assert found is not None
 
-    assert model_search.shortest(MODELS["uts"], Slow(), {}, found).acts == program
+    assert search.shortest(MODELS["uts"], Slow(), {}, found).acts == program
 
 
 def test_kernel_that_does_not_do_it_again_is_no_verdict() -> None:
@@ -130,4 +130,4 @@ def test_kernel_that_does_not_do_it_again_is_no_verdict() -> None:
     kernel = invariants.as_kernel(whole("uts"), {})
 
     with pytest.raises(LabError, match="not when asked again"):
-        model_search.shortest(MODELS["uts"], kernel, {}, found)
+        search.shortest(MODELS["uts"], kernel, {}, found)

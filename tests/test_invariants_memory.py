@@ -6,10 +6,11 @@ import pytest
 from broken_models import breaking, otherwise, whole
 from hypothesis.database import ExampleDatabase, InMemoryExampleDatabase
 
-from harness import invariants, model_search
+from harness import invariants
+from harness.invariants import search
+from harness.invariants.memory import Acts
 from harness.models import MODELS
 from harness.models.acts import Act
-from harness.models.memory import Acts
 from harness.models.situations import SITUATIONS
 from harness.search.effort import Effort
 
@@ -73,13 +74,11 @@ def test_what_was_found_is_tried_first(kind: str, monkeypatch: pytest.MonkeyPatc
 
     with monkeypatch.context() as patch:
         breaking(patch, otherwise(kind)[0])
-        assert model_search.search(model, kernel, {}, NONE, memory=memory) is None, (
-            "control: it draws nothing"
-        )
-        found = model_search.search(model, kernel, {}, EFFORT, SITUATIONS[kind].values(), memory)
+        assert search.search(model, kernel, {}, NONE, memory=memory) is None, "control: it draws nothing"
+        found = search.search(model, kernel, {}, EFFORT, SITUATIONS[kind].values(), memory)
         assert found
         assert [*memory] == [found.acts]
-        assert model_search.search(model, kernel, {}, NONE, memory=memory) == found
+        assert search.search(model, kernel, {}, NONE, memory=memory) == found
 
-    assert model_search.search(model, kernel, {}, NONE, memory=memory) is None
+    assert search.search(model, kernel, {}, NONE, memory=memory) is None
     assert not [*memory]
