@@ -17,14 +17,16 @@ from played import Played
 
 from harness.hosts.stage import Stage
 from harness.notebook import Notebook
+from harness.propagation import render
 from harness.propagation.programs import parse
-from harness.propagation.state import LOST_COVER
+from harness.propagation.state import LOST_COVER, LOST_UNBINDABLE
 from harness.search import beyond, beyond_on_host, births, calls, chain, on_host
-from harness.search.differential import Difference, Search, Shown, explained
+from harness.search.differential import Difference, Search, explained
 from harness.search.differential_script import script, told
 from harness.search.effort import PER_EXAMPLE
 from harness.search.hold import WITNESSES
 from harness.search.kernel import Kernel, wider_worker
+from harness.search.why import Shown, told_by_known
 from harness.worker import Worker
 
 LIMIT = 30.0
@@ -173,14 +175,70 @@ def test_known_difference_of_the_model_explains(name: str) -> None:
     assert len(found.operations) == len(WITNESSES[name])
 
 
-def test_known_difference_explains_behind_what_is_beyond_the_model() -> None:
-    """A difference of the model is told too where an operation beyond it leads there: 7.0 beside 7.1."""
-    program = parse("mount t1 /a; make-shared /; unshare-user; mount-beneath t2 /a; ns1: tree d1 /")
+BEYOND = {
+    "covered by mounting beneath": (
+        "mount t1 /a; make-shared /; unshare-user; mount-beneath t2 /a; ns1: tree d1 /"
+    ),
+    "covered by a tree of another owner": (
+        "make-shared /; unshare-user; ns1: mount t2 /a; ns1: tree-r d4 /; ns1: unshare-first; attach d4 /a;"
+        "ns2: bind / /"
+    ),
+    "taken away with a tree of another owner": (
+        "mount t1 /a; make-shared /a; unshare; unshare-user; ns2: bind /a /a/a; ns2: tree-r d15 /;"
+        "ns2: unshare-user; attach d15 /a/a; umount-l /a"
+    ),
+    "moved beneath what covers the root": (
+        "make-shared /; mount t1 /a; unshare-user; mount-beneath t2 /a; bind / /; umount /a;"
+        "ns1: move-beneath /a /"
+    ),
+}
+"""What shows that a cover is not locked behind operations that the model does not have."""
+
+
+@pytest.mark.parametrize("program", BEYOND.values(), ids=BEYOND)
+def test_known_difference_explains_behind_what_is_beyond_the_model(program: str) -> None:
+    """A difference of the model is told too where operations beyond it lead there: 7.0 beside 7.1."""
     search = Search((Played(LOST_COVER), Played()), ({LOST_COVER}, set()))
 
-    assert search.check(program) is None
+    assert search.check(parse(program)) is None
     assert search.explained == {LOST_COVER: 1}
-    assert Search((Played(LOST_COVER), Played())).check(program)
+    assert Search((Played(LOST_COVER), Played())).check(parse(program))
+
+
+def test_busy_mount_stays_in_the_model() -> None:
+    """An umount that a host refuses because a file is open there changes nothing."""
+    operations = parse("mount t1 /a; open /a; umount /a; make-unbindable /a; unshare")
+
+    *_, last = beyond.replay(operations, set(), ["", "", "EBUSY", ""])
+
+    assert [str(line) for line in beyond.shown(last)[1]] == ["/ w private", "  /a t1 unbindable"]
+
+
+def lines(*tags: str) -> render.Table:
+    """A table of a first mount that is private and of one with these tags."""
+    return (render.Line(0, "/", "w", "/", ()), render.Line(1, "/a", "t1", "/", tags))
+
+
+@pytest.mark.parametrize(
+    ("program", "lost", "known", "explained"),
+    [
+        ("set-group /b /a; unshare", {0: lines("unbindable"), 1: lines()}, LOST_UNBINDABLE, True),
+        ("set-group /b /a; unshare", {0: lines("unbindable"), 1: lines()}, LOST_COVER, False),
+        ("set-group /b /a; unshare", {0: lines(), 1: lines("unbindable")}, LOST_UNBINDABLE, False),
+        ("set-group /b /a; unshare", {0: lines("unbindable"), 1: lines("ro")}, LOST_UNBINDABLE, False),
+        ("set-group /b /a; remount /a", {0: lines("unbindable"), 1: lines()}, LOST_UNBINDABLE, False),
+    ],
+    ids=["lost in the new one", "not known", "lost in the old one", "more is lost", "not when it is made"],
+)
+def test_lost_unbindable_is_told_whatever_came_before(
+    program: str, lost: render.Tables, known: str, explained: bool
+) -> None:
+    """That a new namespace has lost `unbindable`, and nothing else, is told by tables alone."""
+    before = Shown("", {0: lines("unbindable")})
+    kept = Shown("", {0: lines("unbindable"), 1: lines("unbindable")})
+    shown = ([before, Shown("", lost)], [before, kept])
+
+    assert told_by_known(parse(program), shown, ({known}, set())) == (known if explained else "")
 
 
 @pytest.mark.parametrize(

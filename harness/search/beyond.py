@@ -7,11 +7,10 @@ is there. What an operation does, the kernels say.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise, zip_longest
 
-from harness.propagation import attach, types
-from harness.propagation.operations import Operation, apply
+from harness.propagation.operations import Operation
 from harness.propagation.programs import (
     CHOICES,
     LIMITS,
@@ -25,7 +24,8 @@ from harness.propagation.programs import (
     possible,
 )
 from harness.propagation.render import Tables, of_state
-from harness.propagation.state import Mount, Place, Refused, State, first
+from harness.propagation.state import State, first
+from harness.search.guide import ATTACHED, TREES, Guide
 
 WEIGHTS = {
     "tree": 3,
@@ -73,82 +73,11 @@ make-shared /; unshare-user; ns1: chroot /a; mount t1 /a; ns1: mount t2 /a/a; um
 BEGINNINGS = (*OPENINGS, *(tuple(parse(line)) for line in _SITUATIONS.strip().split("\n")))
 """How programs may begin: as the model's do, or with what is rarely drawn step by step."""
 
-TREES = ("tree", "tree-r")
-ATTACHED = ("attach", "attach-beneath")
-
 ATTRIBUTES = (
     *("ro", "nosuid", "nodev,noexec", "noatime", "rw", "suid,dev", "exec", "relatime"),
     *("shared", "slave", "private", "unbindable", "ro,shared", "rw,nosuid,slave", "noatime,private"),
 )
 FLAGS = ("ro", "nosuid", "nodev,noexec", "noatime", "", "ro,nosuid", "noexec", "ro,noatime")
-
-
-@dataclass(frozen=True)
-class Guide:
-    """What the model makes of a program as far as it goes."""
-
-    state: State
-    trees: tuple[tuple[str, Operation], ...] = ()
-    """The detached trees, each with the operation that made it."""
-    errno: str = ""
-
-    def after(self, operation: Operation) -> Guide:
-        """What an operation makes of it; what the model has no notion of changes nothing."""
-        try:
-            return replace(self._after(operation), errno="")
-        except Refused as refused:
-            return replace(self, errno=refused.errno)
-
-    def _after(self, it: Operation) -> Guide:
-        kind, state = it.kind, self.state
-        if kind in TREES:
-            _must_be_copied(state, it)
-            return replace(self, trees=(*self.trees, (it.source, it)))
-        made = dict(self.trees).get(it.source)
-        if kind == "attach" and made and made.actor == it.actor:
-            recursive = made.kind == "tree-r"
-            return replace(
-                self, state=attach.bind(state, it.actor, it.target, made.target, recursive=recursive)
-            )
-        if kind == "set-group":
-            return replace(self, state=_grouped(state, it))
-        if kind == "mount-beneath":
-            return replace(self, state=_beneath(state, it))
-        if kind.startswith("setattr"):
-            words = [word for word in it.source.split(",") if word in types.CHANGES]
-            for word in words if it.target.startswith("/") else ():
-                state = types.make(state, it.actor, it.target, word, recursive=kind == "setattr-r")
-            return replace(self, state=state)
-        return self if kind in WEIGHTS else replace(self, state=apply(state, it))
-
-
-def _must_be_copied(state: State, operation: Operation) -> None:
-    """Refuse what a bind refuses, for a tree is copied as by a bind."""
-    place = state.find(operation.actor, operation.target)
-    if place.mount.unbindable or (operation.kind == "tree" and attach.hides(state, place)):
-        raise Refused("EINVAL")
-    if operation.kind == "tree-r":
-        attach.bindable(state, place)
-
-
-def _beneath(state: State, operation: Operation) -> State:
-    """A new file system beneath the uppermost mount of a place: where that was mounted, now it is on it."""
-    place = state.find(operation.actor, operation.target)
-    over = place.mount
-    if not place.is_root or not over.parent:
-        raise Refused("EINVAL")
-    new = Mount(state.made + 1, over.namespace, 0, "/", operation.source, "/")
-    onto = Place(state.mounts[over.parent], over.point)
-    state = attach.attach(replace(state, made=new.id), [new], onto)
-    return state.having([over._replace(parent=new.id, point="/")])
-
-
-def _grouped(state: State, operation: Operation) -> State:
-    giver = state.find(operation.actor, operation.source).mount
-    taker = state.find(operation.actor, operation.target).mount
-    if giver.source != taker.source or taker.group or taker.master:
-        raise Refused("EINVAL")
-    return state.having([taker._replace(group=giver.group, master=giver.master)])
 
 
 def read(
@@ -190,7 +119,7 @@ def wider(draw: Draw, number: int, guide: Guide) -> Operation:
     if it.kind == "let-go":
         return it
     paths, mounted = places(guide.state, it.actor)
-    trees = [name for name, _ in guide.trees]
+    trees = [*guide.trees]
     if it.kind in ATTACHED and not trees:
         it = it._replace(kind="tree-r")
     it = it._replace(target=one_of(target, ["/", *paths], ["/", *mounted]))
@@ -236,11 +165,11 @@ def replay(operations: Iterable[Operation], known: Set[str], refused: Iterable[s
     """What a model makes of each step of a program.
 
     With the errors that a host had, so far as they are known: a step beyond the model that was ``refused``
-    there changes nothing here, for the model does not know why.
+    there changes nothing here, for the model does not know why; nor does it know what keeps a mount busy.
     """
     guide = Guide(first(known))
     for operation, errno in zip_longest(operations, refused, fillvalue=""):
         assert isinstance(operation, Operation)
-        beyond = operation.kind in WEIGHTS and errno
+        beyond = errno == "EBUSY" or (errno and operation.kind in WEIGHTS)
         guide = replace(guide, errno=errno) if beyond else guide.after(operation)
         yield guide

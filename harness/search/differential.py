@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from harness.errors import LabError
 from harness.known import explained_step, read, version
@@ -22,15 +21,9 @@ from harness.search.effort import never
 from harness.search.kernel import TOGETHER, Answer, Kernel, Tables
 from harness.search.memory import Memory
 from harness.search.shorter import runnable, simplified, smallest
+from harness.search.why import Shown, told_by_known
 
 Pair = tuple[Kernel, Kernel]
-
-
-class Shown(NamedTuple):
-    """What a host showed after a step."""
-
-    errno: str
-    tables: render.Tables
 
 
 @dataclass(frozen=True)
@@ -203,22 +196,7 @@ class Search:
         ]
 
     def _why(self, found: Difference) -> str:
-        return self._by_models(found) or self._explain(found)
-
-    def _by_models(self, found: Difference) -> str:
-        """Which known differences explain it: those that models have that do what both hosts do."""
-        if self._known[0] == self._known[1]:
-            return ""
-        sides = [*zip(self._known, found.shown, strict=True)]
-        if not all(does(found.operations, steps, known) for known, steps in sides):
-            return ""
-        needed = {
-            name
-            for known, steps in sides
-            for name in known
-            if not does(found.operations, steps, known - {name})
-        }
-        return ", ".join(sorted(needed))
+        return told_by_known(found.operations, found.shown, self._known) or self._explain(found)
 
     def shortest(self, operations: Sequence[Operation]) -> Difference:
         """Leave out or make plainer every step without which the hosts differ too, until none is left.
@@ -232,29 +210,5 @@ class Search:
         return smallest(found, lambda it: map(self.check, simplified(it.operations)))
 
 
-def does(operations: Sequence[Operation], steps: Sequence[Shown], known: Set[str]) -> bool:
-    """Whether a model with these known differences does what a host showed, at each step."""
-    refused = [step.errno for step in steps[:-1]]
-    return all(
-        guide.errno == step.errno and beyond.shown(guide) == plain(step.tables)
-        for guide, step in zip(beyond.replay(operations, known, refused), steps, strict=True)
-    )
-
-
-def plain(tables: render.Tables) -> render.Tables:
-    """Tables as the model has them: without mounts' options and without readers of other root directories."""
-    return {
-        number: tuple(
-            line._replace(tags=tuple(tag for tag in line.tags if not tag.startswith(("ro", "rw"))))
-            for line in table
-        )
-        for number, table in tables.items()
-        if number < FIRST_READER
-    }
-
-
 KINDS = (*PLAIN, *beyond.WEIGHTS)
 """Each kind of operation: the model's own, and those beyond it."""
-
-FIRST_READER = 10
-"""From this number on, tables are those of readers whose root directory is another."""

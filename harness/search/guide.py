@@ -1,0 +1,132 @@
+"""What the model makes of operations beyond it, as far as it goes: where mounts come to lie.
+
+Trees in no namespace are kept beside the model's state: what travels does not reach them, and as members of
+peer groups they do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+from harness.propagation import attach, operations, types
+from harness.propagation.attach import Tree
+from harness.propagation.operations import Operation
+from harness.propagation.state import Mount, Place, Refused, State
+
+TREES = ("tree", "tree-r")
+ATTACHED = ("attach", "attach-beneath")
+
+
+@dataclass(frozen=True)
+class Guide:
+    """What the model makes of a program as far as it goes."""
+
+    state: State
+    trees: Mapping[str, Tree] = field(default_factory=dict)
+    """The trees in no namespace by their names; empty ones are attached, and could be moved from there."""
+    errno: str = ""
+
+    def after(self, operation: Operation) -> Guide:
+        """What an operation makes of it; what the model has no notion of changes nothing."""
+        try:
+            return replace(self._after(operation), errno="")
+        except Refused as refused:
+            return replace(self, errno=refused.errno)
+
+    def _after(self, it: Operation) -> Guide:
+        kind, state = it.kind, self.state
+        if kind in TREES:
+            state, tree = _copied(state, it)
+            return replace(self, state=state, trees={**self.trees, it.source: tree})
+        if kind in ATTACHED:
+            return self._attached(it)
+        if kind.startswith("setattr"):
+            return self._changed(it)
+        if kind in EFFECTS:
+            return replace(self, state=EFFECTS[kind](state, it))
+        return replace(self, state=operations.apply(state, it)) if kind in OWN else self
+
+    def _attached(self, it: Operation) -> Guide:
+        tree = self.trees.get(it.source)
+        if not tree:
+            return self
+        tree = [mount._replace(namespace=it.actor) for mount in tree]
+        if it.kind == "attach":
+            state = attach.attach(self.state, tree, attach.destination(self.state, it.actor, it.target))
+        else:
+            state = _beneath(self.state, tree, self.state.find(it.actor, it.target))
+        return replace(self, state=state, trees={**self.trees, it.source: []})
+
+    def _changed(self, it: Operation) -> Guide:
+        """Other propagation types of mounts, also of a tree's."""
+        recursive = it.kind == "setattr-r"
+        words = [word for word in it.source.split(",") if word in types.CHANGES]
+        if not it.target.startswith("/"):
+            return self._tree_changed(it.target, words, recursive=recursive)
+        state = self.state
+        for word in words:
+            state = types.make(state, it.actor, it.target, word, recursive=recursive)
+        return replace(self, state=state)
+
+    def _tree_changed(self, name: str, words: Iterable[str], *, recursive: bool) -> Guide:
+        numbers = [mount.id for mount in self.trees.get(name, ())]
+        state = self.state.having(self.trees.get(name, ()))
+        for word in words:
+            for number in numbers if recursive else numbers[:1]:
+                state = types.CHANGES[word](state, state.mounts[number])
+        tree = [state.mounts[number] for number in numbers]
+        return replace(self, state=state.lacking(numbers), trees={**self.trees, name: tree})
+
+
+def _copied(state: State, operation: Operation) -> tuple[State, Tree]:
+    """A copy as a bind makes it, of one mount or with what is on it."""
+    place = state.find(operation.actor, operation.target)
+    recursive = operation.kind == "tree-r"
+    if place.mount.unbindable or not (recursive or not attach.hides(state, place)):
+        raise Refused("EINVAL")
+    taken = attach.bindable(state, place) if recursive else [place.mount]
+    numbers = count(state.made + 1)
+    root, *below = attach.renumber(taken, operation.actor, numbers)
+    return replace(state, made=next(numbers)), [root._replace(root=place.directory, locked=False), *below]
+
+
+def _beneath(state: State, tree: Tree, place: Place) -> State:
+    """A tree beneath the uppermost mount of a place, which then lies on the tree's first."""
+    over = state.top(place.mount)
+    if not place.is_root or not over.parent or over.locked:
+        raise Refused("EINVAL")
+    onto = Place(state.mounts[over.parent], over.point)
+    state = attach.attach(state, tree, onto)
+    return state.having([over._replace(parent=tree[0].id, point=tree[0].root)])
+
+
+def _mounted_beneath(state: State, it: Operation) -> State:
+    new = Mount(state.made + 1, it.actor, 0, "/", it.source, "/")
+    return _beneath(replace(state, made=new.id), [new], state.find(it.actor, it.target))
+
+
+def _moved_beneath(state: State, it: Operation) -> State:
+    source, onto = state.find(it.actor, it.source), state.find(it.actor, it.target)
+    moved = source.mount
+    if not source.is_root or not moved.parent or moved.locked or state.mounts[moved.parent].group:
+        raise Refused("EINVAL")
+    # Neither lies on the other: mounts would lie on themselves (can_move_mount_beneath()).
+    if onto.mount in (tree := [*state.subtree(moved)]) or moved in state.subtree(state.top(onto.mount)):
+        raise Refused("EINVAL")
+    return _beneath(state, tree, onto)
+
+
+def _grouped(state: State, it: Operation) -> State:
+    giver = state.find(it.actor, it.source).mount
+    taker = state.find(it.actor, it.target).mount
+    if giver.source != taker.source or taker.group or taker.master:
+        raise Refused("EINVAL")
+    return state.having([taker._replace(group=giver.group, master=giver.master)])
+
+
+EFFECTS = {"mount-beneath": _mounted_beneath, "move-beneath": _moved_beneath, "set-group": _grouped}
+"""What is done for those kinds of operations beyond the model's of which it makes something."""
+
+OWN = {*operations.OPERATIONS, "unshare", "unshare-user", "unshare-first"}
