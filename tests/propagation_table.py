@@ -117,6 +117,12 @@ mount_namespaces(7) promise, as pure functions.
   (`--kernels=6.12,7.3 --differential`, `--kernels=7.3,local`, `--hosts`): the same programs on two hosts at
   once, each host beside the next one, with no model to say who is right.
 
+The scripts need root, a shell and util-linux (2.36, 2.38 and 2.41 do), those of `--differential` Python
+too. Their steps are done in namespaces whose first mount is a tmpfs, the root directory of the process that
+holds each, as in the search: what covers it is not crossed. `tests/test_search_script.py` holds them
+against the programs. One thing they can't do: unshare(1) is executed in that first mount, so it fails where
+that was made `noexec`; they say so there.
+
 A kernel's deviation is an entry of `experiments/known_differences.toml` and a switch of the model with the
 same id: the search goes on behind it, also where the file does not know it of this build. Then the experiment
 fails with every disagreement that was found. The model itself is never weakened. Before 6.17 one umount may
