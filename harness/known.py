@@ -45,6 +45,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Pattern of a differential search's symptoms to the outcome of the step on the older of two kernels."""
     between: list[str] = []
     """The newest build seen without it and the oldest seen with it: only across these it explains steps."""
+    unless: str = ""
+    """A kind of operation just before a step, by which it must stop to differ where this explains it."""
+
+    @property
+    def words(self) -> str:
+        """The change in one line."""
+        return f"{self.id}: {self.what} ({self.source})"
 
 
 class Known(NamedTuple):
@@ -251,13 +258,15 @@ def _tells_of_rule(entry: KnownDifference, name: str) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in entry.rules)
 
 
-def explained_step(changes: Iterable[Change], symptom: str, outcome: str, older: str, newer: str) -> str:
-    """The change that explains a step's outcome on the older of two builds, in one line; or nothing."""
+def explained_step(
+    changes: Iterable[Change], symptom: str, outcome: str, older: str, newer: str
+) -> Change | None:
+    """The change that explains a step's outcome on the older of two builds, if one does."""
     for change in changes:
         told = any(fnmatchcase(symptom, pattern) and outcome == it for pattern, it in change.steps.items())
         if told and _across(change, older, newer):
-            return f"{change.id}: {change.what} ({change.source})"
-    return ""
+            return change
+    return None
 
 
 def _across(change: Change, older: str, newer: str) -> bool:
@@ -270,5 +279,5 @@ def explained(changes: Iterable[Change], fact: str) -> str:
     """The change that explains why kernels differ in a fact, in one line; empty where none does."""
     for change in changes:
         if any(fnmatchcase(fact, pattern) for pattern in change.facts):
-            return f"{change.id}: {change.what} ({change.source})"
+            return change.words
     return ""

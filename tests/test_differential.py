@@ -21,7 +21,7 @@ from harness.propagation import render
 from harness.propagation.programs import parse
 from harness.propagation.state import LOST_COVER, LOST_UNBINDABLE
 from harness.search import beyond, beyond_on_host, births, calls, chain, on_host
-from harness.search.differential import Difference, Search, explained
+from harness.search.differential import Difference, Reason, Search, explained
 from harness.search.differential_script import script, told
 from harness.search.effort import PER_EXAMPLE
 from harness.search.hold import WITNESSES
@@ -149,8 +149,8 @@ def test_search_goes_on_behind_what_is_explained(stage: Stage, whole: Kernel, tm
     """A difference that is explained is counted and passed over; one that is not is found behind it."""
     known, new = by_name("a mount comes on top instead of beneath"), by_name("an attribute is lost")
 
-    def explain(found: Difference) -> str:
-        return "beneath" if "beneath" in found.operations[-1].kind else ""
+    def explain(found: Difference) -> Reason | None:
+        return Reason("beneath") if "beneath" in found.operations[-1].kind else None
 
     with broken(stage, tmp_path, known, new) as other:
         search = Search((whole, other), explain=explain)
@@ -159,6 +159,25 @@ def test_search_goes_on_behind_what_is_explained(stage: Stage, whole: Kernel, tm
     assert search.explained["beneath"]
     assert found
     assert found.operations[-1].kind in ("setattr", "setattr-r", "remount")
+
+
+@pytest.mark.parametrize(
+    ("remount", "explains"), [("it.trees or remount", True), ("None and remount", False)]
+)
+def test_reason_must_be_why_hosts_differ(
+    stage: Stage, whole: Kernel, tmp_path: Path, remount: str, explains: bool
+) -> None:
+    """What is said to come of detached trees is not explained where hosts differ without them too."""
+    deviation = Deviation(
+        "a remount does nothing", beyond_on_host, "source: remount(target", f"source: {remount}(target"
+    )
+    program = parse("mount t1 /a; tree d1 /a; remount ro /a; umount /a")
+    with broken(stage, tmp_path, deviation) as other:
+        search = Search((whole, other), explain=lambda _: Reason("trees", unless="close"))
+        found = search.check(program)
+
+    assert bool(search.explained["trees"]) == explains
+    assert (len(found.operations) if found else 0) == (0 if explains else 3)
 
 
 @pytest.mark.parametrize("name", WITNESSES)
@@ -193,6 +212,20 @@ BEYOND = {
     ),
 }
 """What shows that a cover is not locked behind operations that the model does not have."""
+
+
+def test_tree_that_is_attached_is_moved_in_the_model() -> None:
+    """A tree that is attached a second time goes there with what is on it, and is no longer where it was."""
+    program = parse("mount t1 /a; tree d1 /; attach d1 /a; mount t2 /a/b; setattr shared d1; attach d1 /b")
+
+    *_, last = beyond.replay(program, set())
+
+    assert [str(line) for line in beyond.shown(last)[0]] == [
+        "/ w private",
+        "  /a t1 private",
+        "  /b w shared:1",
+        "    /b/b t2 private",
+    ]
 
 
 @pytest.mark.parametrize("program", BEYOND.values(), ids=BEYOND)
@@ -258,8 +291,10 @@ def test_change_explains_what_the_older_lacks(program: str, builds: tuple[str, s
     nothing: list[Shown] = [Shown("", {})] * (len(operations) - 1)
     found = Difference(operations, ([*nothing, Shown("EINVAL", {})], [*nothing, Shown("", {})]))
 
-    assert explained(found, builds).startswith(words)
-    assert bool(explained(found, builds)) == bool(words)
+    why = explained(found, builds)
+
+    assert bool(why) == bool(words)
+    assert not why or why.words.startswith(words)
 
 
 PROGRAM = (

@@ -89,6 +89,11 @@ class Beyond(Program):
         """Copy what is at a path into a tree that is in no namespace."""
         self.trees[name] = open_tree(target, flags)
 
+    def close_trees(self, kept: str) -> None:
+        """Let go of all trees but one."""
+        for name in [name for name in self.trees if name != kept]:
+            os.close(self.trees.pop(name))
+
     def keep_open(self, target: str, flags: int, name: str = "") -> None:
         """Keep a directory, or a file in it, open."""
         self.held.append(os.open(target + name, flags | os.O_CLOEXEC, 0o600))
@@ -154,8 +159,12 @@ ACTS: dict[str, Act] = {
     "cwd": lambda it, namespace, target, source: it.work_in(namespace, target),
     "chroot": lambda it, namespace, target, source: it.read_in(namespace, target),
     "let-go": lambda it, _, target, source: it.let_go(),
+    "close": lambda it, _, target, source: it.close_trees(source),
 }
-"""What is done for each kind of operation beyond the model's."""
+"""What is done for each kind of operation beyond the model's; the last one is never drawn.
+
+It tells whether trees are why two kernels differ (``unless`` of known_differences.toml).
+"""
 
 if __name__ == "__channelexec__":
     serve(channel, Beyond)  # noqa: F821 - execnet's

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from harness.errors import LabError
 from harness.known import explained_step, read, version
@@ -73,11 +74,21 @@ def symptom(found: Difference) -> tuple[str, tuple[str, str]]:
     return f"differential.{kind}.tables", ("other", "other")
 
 
-def explained(found: Difference, builds: tuple[str, str]) -> str:
-    """The change between two builds of the kernel that explains a difference; empty where none does."""
+class Reason(NamedTuple):
+    """Why two hosts differ after a step."""
+
+    words: str
+    """In a line."""
+    unless: str = ""
+    """A kind of operation after which they must do the same, or this is not why they differ."""
+
+
+def explained(found: Difference, builds: tuple[str, str]) -> Reason | None:
+    """The change between two builds of the kernel that explains a difference, if one does."""
     name, values = symptom(found)
     (older, outcome), (newer, _) = sorted(zip(builds, values, strict=True), key=lambda it: version(it[0]))
-    return explained_step(read().changes, name, outcome, older, newer)
+    change = explained_step(read().changes, name, outcome, older, newer)
+    return Reason(change.words, change.unless) if change else None
 
 
 Asked = Callable[[], "Difference | Asked | None"]
@@ -101,12 +112,12 @@ class Search:
         self,
         pair: Pair,
         known: tuple[Set[str], Set[str]] = (frozenset(), frozenset()),
-        explain: Callable[[Difference], str] = lambda _: "",
+        explain: Callable[[Difference], Reason | None] = lambda _: None,
         memory: Memory | None = None,
     ) -> None:
         """``known`` names the differences from the documents that each has, and that the model knows too.
 
-        ``explain`` says in a line why two hosts differ, or nothing where it is not known. What ``memory``
+        ``explain`` says why two hosts differ, or nothing where it is not known. What ``memory``
         has is tried first, and forgotten where the hosts now do the same or it is known why they do not.
         """
         self._pair, self._known, self._explain = pair, known, explain
@@ -179,12 +190,34 @@ class Search:
             operation.kind for operation, (errno, _) in zip(operations, one, strict=True) if not errno
         )
         found = difference(operations, one, other)
-        why = self._why(found) if found else ""
+        why = self._why(found) if found else None
         if not found or not why:
             return found
-        self.explained[why] += 1
+        if why.unless:
+            return self._put_to_the_test(operations, found, why)
+        return self._go_on(operations, found, why)
+
+    def _go_on(self, operations: Sequence[Operation], found: Difference, why: Reason) -> Asked | None:
+        """Begin with what is left of a program without what is known."""
+        self.explained[why.words] += 1
         left = runnable(self._without(operations, found))
         return self._begin(left) if left else None
+
+    def _put_to_the_test(self, operations: Sequence[Operation], found: Difference, why: Reason) -> Asked:
+        """Ask whether hosts do the same once the reason is gone; where they do not, it is another one."""
+        *before, last = found.operations
+        program = [*before, last._replace(kind=why.unless, target=""), last]
+        for kernel in self._pair:
+            kernel.send(program)
+
+        def hear() -> Difference | Asked | None:
+            for kernel in self._pair:
+                kernel.begin()
+            one, other = (kernel.receive() for kernel in self._pair)
+            differ = difference(program, one, other)
+            return found if differ else self._go_on(operations, found, why)
+
+        return hear
 
     def _without(self, operations: Sequence[Operation], found: Difference) -> list[Operation]:
         """A program without the step that shows what is known, and without later ones that are alike."""
@@ -195,8 +228,9 @@ class Search:
             if place < number or (place > number and not (it.kind == last.kind and it.kind in beyond.WEIGHTS))
         ]
 
-    def _why(self, found: Difference) -> str:
-        return told_by_known(found.operations, found.shown, self._known) or self._explain(found)
+    def _why(self, found: Difference) -> Reason | None:
+        known = told_by_known(found.operations, found.shown, self._known)
+        return Reason(known) if known else self._explain(found)
 
     def shortest(self, operations: Sequence[Operation]) -> Difference:
         """Leave out or make plainer every step without which the hosts differ too, until none is left.

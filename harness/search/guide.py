@@ -25,7 +25,7 @@ class Guide:
 
     state: State
     trees: Mapping[str, Tree] = field(default_factory=dict)
-    """The trees in no namespace by their names; empty ones are attached, and could be moved from there."""
+    """The trees by their names, as they were copied; those whose first mount the state has are mounted."""
     errno: str = ""
 
     def after(self, operation: Operation) -> Guide:
@@ -49,35 +49,46 @@ class Guide:
         return replace(self, state=operations.apply(state, it)) if kind in OWN else self
 
     def _attached(self, it: Operation) -> Guide:
-        tree = self.trees.get(it.source)
-        if not tree:
+        """A tree mounted, or moved where it is mounted already."""
+        if it.source not in self.trees:
             return self
-        tree = [mount._replace(namespace=it.actor) for mount in tree]
-        if it.kind == "attach":
-            state = attach.attach(self.state, tree, attach.destination(self.state, it.actor, it.target))
+        state, tree = self.state, self._tree(it.source)
+        if tree[0].id in state.mounts:
+            _must_be_movable(state, tree[0])
         else:
-            state = _beneath(self.state, tree, self.state.find(it.actor, it.target))
-        return replace(self, state=state, trees={**self.trees, it.source: []})
+            tree = [mount._replace(namespace=it.actor) for mount in tree]
+        if it.kind == "attach-beneath":
+            return replace(self, state=_beneath(state, tree, state.find(it.actor, it.target)))
+        onto = attach.destination(state, it.actor, it.target)
+        if onto.mount in tree:
+            raise Refused("ELOOP")
+        return replace(self, state=attach.attach(state, tree, onto))
+
+    def _tree(self, name: str) -> Tree:
+        """The mounts of a tree: as it was copied, or as it is where it is mounted by now."""
+        root, *_ = tree = self.trees[name]
+        return [*self.state.subtree(self.state.mounts[root.id])] if root.id in self.state.mounts else tree
 
     def _changed(self, it: Operation) -> Guide:
         """Other propagation types of mounts, also of a tree's."""
-        recursive = it.kind == "setattr-r"
         words = [word for word in it.source.split(",") if word in types.CHANGES]
-        if not it.target.startswith("/"):
+        recursive = it.kind == "setattr-r"
+        if it.target in self.trees:
             return self._tree_changed(it.target, words, recursive=recursive)
         state = self.state
-        for word in words:
+        for word in words if it.target.startswith("/") else ():
             state = types.make(state, it.actor, it.target, word, recursive=recursive)
         return replace(self, state=state)
 
     def _tree_changed(self, name: str, words: Iterable[str], *, recursive: bool) -> Guide:
-        numbers = [mount.id for mount in self.trees.get(name, ())]
-        state = self.state.having(self.trees.get(name, ()))
+        tree = self._tree(name)
+        state = self.state.having(tree)
         for word in words:
-            for number in numbers if recursive else numbers[:1]:
-                state = types.CHANGES[word](state, state.mounts[number])
-        tree = [state.mounts[number] for number in numbers]
-        return replace(self, state=state.lacking(numbers), trees={**self.trees, name: tree})
+            for mount in tree if recursive else tree[:1]:
+                state = types.CHANGES[word](state, state.mounts[mount.id])
+        trees = {**self.trees, name: [state.mounts[mount.id] for mount in tree]}
+        beside = {mount.id for mount in tree} - self.state.mounts.keys()
+        return replace(self, state=state.lacking(beside), trees=trees)
 
 
 def _copied(state: State, operation: Operation) -> tuple[State, Tree]:
@@ -97,6 +108,9 @@ def _beneath(state: State, tree: Tree, place: Place) -> State:
     over = state.top(place.mount)
     if not place.is_root or not over.parent or over.locked:
         raise Refused("EINVAL")
+    # Neither lies on the other: mounts would lie on themselves (can_move_mount_beneath()).
+    if over in tree or tree[0] in state.subtree(over):
+        raise Refused("EINVAL")
     onto = Place(state.mounts[over.parent], over.point)
     state = attach.attach(state, tree, onto)
     return state.having([over._replace(parent=tree[0].id, point=tree[0].root)])
@@ -108,14 +122,17 @@ def _mounted_beneath(state: State, it: Operation) -> State:
 
 
 def _moved_beneath(state: State, it: Operation) -> State:
-    source, onto = state.find(it.actor, it.source), state.find(it.actor, it.target)
-    moved = source.mount
-    if not source.is_root or not moved.parent or moved.locked or state.mounts[moved.parent].group:
+    source = state.find(it.actor, it.source)
+    if not source.is_root:
         raise Refused("EINVAL")
-    # Neither lies on the other: mounts would lie on themselves (can_move_mount_beneath()).
-    if onto.mount in (tree := [*state.subtree(moved)]) or moved in state.subtree(state.top(onto.mount)):
+    _must_be_movable(state, source.mount)
+    return _beneath(state, [*state.subtree(source.mount)], state.find(it.actor, it.target))
+
+
+def _must_be_movable(state: State, mount: Mount) -> None:
+    """Refuse what do_move_mount() refuses of a mount that is in a namespace."""
+    if not mount.parent or mount.locked or state.mounts[mount.parent].group:
         raise Refused("EINVAL")
-    return _beneath(state, tree, onto)
 
 
 def _grouped(state: State, it: Operation) -> State:
