@@ -171,7 +171,8 @@ kernels differ is known where
 - a `[[change]]` of `experiments/known_differences.toml` has the step among its `steps`: the older of the two
   kernels answers so, because it lacks what came later. `differential.mount-beneath` is what a step of that
   kind answered (`done` or an error's name). Where the change says `unless = "close"`, both must do the same
-  once all trees in no namespace are let go just before the step; else it is not the reason.
+  once all trees in no namespace are let go just before the step (what it attaches itself is copied anew);
+  else it is not the reason.
 
 Steps that are known to differ are left out and the rest runs again, so that the search goes on behind them.
 The record tells what was met how often.

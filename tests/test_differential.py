@@ -21,7 +21,7 @@ from harness.propagation import render
 from harness.propagation.programs import parse
 from harness.propagation.state import LOST_COVER, LOST_UNBINDABLE
 from harness.search import beyond, beyond_on_host, births, calls, chain, on_host
-from harness.search.differential import Difference, Reason, Search, explained
+from harness.search.differential import Difference, Reason, Search, explained, without_trees
 from harness.search.differential_script import script, told
 from harness.search.effort import PER_EXAMPLE
 from harness.search.hold import WITNESSES
@@ -178,6 +178,22 @@ def test_reason_must_be_why_hosts_differ(
 
     assert bool(search.explained["trees"]) == explains
     assert (len(found.operations) if found else 0) == (0 if explains else 3)
+
+
+@pytest.mark.parametrize(
+    ("program", "control"),
+    [
+        ("tree d1 /; mount t2 /", "tree d1 /; close t2; mount t2 /"),
+        ("tree d1 /; tree d2 /; attach d2 /a", "tree d1 /; tree d2 /; close; tree d2 /; attach d2 /a"),
+        ("tree d1 /; attach d1 /a; attach d1 /b", "tree d1 /; attach d1 /a; close d1; attach d1 /b"),
+    ],
+    ids=["another one", "the step's own", "one that is mounted"],
+)
+def test_trees_are_let_go_before_the_last_step(program: str, control: str) -> None:
+    """What the last step itself attaches is copied anew, or kept where it is mounted."""
+    made = without_trees(parse(program), "close")
+
+    assert [str(it) for it in made] == [f"ns0: {it.strip()}" for it in control.split(";")]
 
 
 @pytest.mark.parametrize("name", WITNESSES)

@@ -19,6 +19,7 @@ from harness.propagation.programs import WEIGHTS as PLAIN
 from harness.search import beyond
 from harness.search.draw import Seed, Verdict, drawn, hunt
 from harness.search.effort import never
+from harness.search.guide import ATTACHED, TREES
 from harness.search.kernel import TOGETHER, Answer, Kernel, Tables
 from harness.search.memory import Memory
 from harness.search.shorter import runnable, simplified, smallest
@@ -103,6 +104,18 @@ def _verdict(asked: Asked) -> Verdict:
         return _verdict(found) if callable(found) else found is not None
 
     return hear
+
+
+def without_trees(operations: Sequence[Operation], close: str) -> list[Operation]:
+    """A program whose last step is done when trees in no namespace are let go.
+
+    One that the step itself attaches is copied anew, unless it is attached already, and then kept.
+    """
+    *before, last = operations
+    made = [it for it in before if it.kind in TREES and it.source == last.source]
+    if not made or any(it.kind in ATTACHED and it.source == last.source for it in before):
+        return [*before, last._replace(kind=close, target=""), last]
+    return [*before, last._replace(kind=close, target="", source=""), made[-1], last]
 
 
 class Search:
@@ -205,8 +218,7 @@ class Search:
 
     def _put_to_the_test(self, operations: Sequence[Operation], found: Difference, why: Reason) -> Asked:
         """Ask whether hosts do the same once the reason is gone; where they do not, it is another one."""
-        *before, last = found.operations
-        program = [*before, last._replace(kind=why.unless, target=""), last]
+        program = without_trees(found.operations, why.unless)
         for kernel in self._pair:
             kernel.send(program)
 
