@@ -6,7 +6,7 @@ peer groups they do not count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -26,6 +26,8 @@ class Guide:
     state: State
     trees: Mapping[str, Tree] = field(default_factory=dict)
     """The trees by their names, as they were copied; those whose first mount the state has are mounted."""
+    mounted: Set[str] = frozenset()
+    """Those that have been mounted, though they may have been taken away again."""
     errno: str = ""
 
     def after(self, operation: Operation) -> Guide:
@@ -55,14 +57,18 @@ class Guide:
         state, tree = self.state, self._tree(it.source)
         if tree[0].id in state.mounts:
             _must_be_movable(state, tree[0])
+        elif it.source in self.mounted:
+            raise Refused("EINVAL")
         else:
             tree = [mount._replace(namespace=it.actor) for mount in tree]
         if it.kind == "attach-beneath":
-            return replace(self, state=_beneath(state, tree, state.find(it.actor, it.target)))
-        onto = attach.destination(state, it.actor, it.target)
-        if onto.mount in tree:
-            raise Refused("ELOOP")
-        return replace(self, state=attach.attach(state, tree, onto))
+            state = _beneath(state, tree, state.find(it.actor, it.target))
+        else:
+            onto = attach.destination(state, it.actor, it.target)
+            if onto.mount in tree:
+                raise Refused("ELOOP")
+            state = attach.attach(state, tree, onto)
+        return replace(self, state=state, mounted=self.mounted | {it.source})
 
     def _tree(self, name: str) -> Tree:
         """The mounts of a tree: as it was copied, or as it is where it is mounted by now."""
@@ -82,6 +88,8 @@ class Guide:
 
     def _tree_changed(self, name: str, words: Iterable[str], *, recursive: bool) -> Guide:
         tree = self._tree(name)
+        if name in self.mounted and tree[0].id not in self.state.mounts:
+            raise Refused("EINVAL")
         state = self.state.having(tree)
         for word in words:
             for mount in tree if recursive else tree[:1]:
@@ -131,7 +139,8 @@ def _moved_beneath(state: State, it: Operation) -> State:
 
 def _must_be_movable(state: State, mount: Mount) -> None:
     """Refuse what do_move_mount() refuses of a mount that is in a namespace."""
-    if not mount.parent or mount.locked or state.mounts[mount.parent].group:
+    parent = state.mounts.get(mount.parent)
+    if not parent or mount.locked or parent.group:
         raise Refused("EINVAL")
 
 
