@@ -27,6 +27,8 @@ from harness.search.why import FIRST_READER, Shown
 LIMIT = 30.0
 
 ROOTLESS = [
+    # Root's temporary directory may be for root alone.
+    *("env", "--unset=TMPDIR"),
     "unshare",
     "--user",
     "--map-root-user",
