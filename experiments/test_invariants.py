@@ -14,10 +14,11 @@ from hypothesis.database import ExampleDatabase
 
 from harness.crews import Crew
 from harness.hosts.base import LabHost
-from harness.invariants import LEGEND
+from harness.invariants import LEGEND, difference
 from harness.invariants.memory import Acts
-from harness.invariants.search import deviations, run_on
+from harness.invariants.search import deviations, having, run_on
 from harness.models import MODELS, rules
+from harness.models.deviations import WITNESSES
 from harness.notebook import Notebook
 from harness.search.effort import Effort
 
@@ -52,3 +53,26 @@ def test_kernel_agrees_with_the_model(
             *memory.trouble,
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        pytest.param(kind, name, marks=pytest.mark.rule(name=f"{kind}.{name}"))
+        for kind, witnesses in WITNESSES.items()
+        for name in witnesses
+    ],
+)
+def test_counterexample_is_gone(host: LabHost, kind: str, name: str, known: Callable[..., bool]) -> None:
+    """The program of a difference that was found goes as the manual pages promise."""
+    with Crew(host, kind) as crew:
+        found, without = (
+            difference(MODELS[kind], crew.begin, WITNESSES[kind][name], having(crew.base, its))
+            for its in (set(), {name})
+        )
+    if not (found or without):
+        pytest.skip("this program tells nothing here: it takes a host in the initial user namespace")
+    if found:
+        # It is the known one only where the whole program is as this difference alone makes it.
+        assert not without, found.text
+        assert known(rule=f"{kind}.{name}", value=True), found.text
