@@ -7,14 +7,21 @@ and the model's come to the same form.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from itertools import groupby, islice, permutations, product
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from harness.propagation.state import Mount, State
 
 Tags = tuple[str, ...]
 """What mountinfo's optional fields tell of a mount."""
+
+
+_MOST_ORDERS = 1000
+"""Orders of mounts at one place that are tried: one pair of such mounts has two."""
+
+Order = TypeVar("Order")
 
 
 class Line(NamedTuple):
@@ -171,12 +178,48 @@ def _named(tag: str, names: dict[str, str]) -> str:
 
 
 def alike(one: Mapping[int, Sequence[Raw]], other: Mapping[int, Sequence[Raw]]) -> bool:
-    """Whether tables have the same canonical form: what :func:`named` would show, at a third of the cost.
+    """Whether tables mean the same: :func:`named` would show the same, at a third of the cost.
 
     Each group of the one stands for one group of the other wherever it is named, and no two for the same.
+    Mounts at one place that nothing but their groups tells apart may come in any order.
     """
     if one.keys() != other.keys():
         return False
+    if _in_order(one, other):
+        return True
+    orders = product(*(_some(_orders(lines)) for lines in other.values()))
+    return any(
+        _in_order(one, dict(zip(other, tables, strict=True))) for tables in islice(orders, _MOST_ORDERS)
+    )
+
+
+def _orders(lines: Sequence[Raw], depth: int = 0) -> Iterator[list[Raw]]:
+    """A table's lines, with mounts at one place that only groups tell apart in each order."""
+    starts = [number for number, ((level, *_), _) in enumerate(lines) if level == depth]
+    if not starts:
+        yield [*lines]
+        return
+    mounts = [lines[begin:end] for begin, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
+    same = [[*each] for _, each in groupby(mounts, key=_words)]
+    for chosen in product(*(_some(permutations(each)) for each in same)):
+        ordered = [mount for each in chosen for mount in each]
+        for below in product(*(_some(_orders(mount[1:], depth + 1)) for mount in ordered)):
+            yield [line for mount, rest in zip(ordered, below, strict=True) for line in (mount[0], *rest)]
+
+
+def _some(orders: Iterable[Order]) -> list[Order]:
+    return [*islice(orders, _MOST_ORDERS)]
+
+
+def _words(lines: Iterable[Raw]) -> list[object]:
+    """What tells a mount, with all that is on it, from others, but for the numbers of groups."""
+    return [
+        (what, [tag.partition(":")[0] for tag in tags if not tag.startswith("propagate_from")])
+        for what, tags in lines
+    ]
+
+
+def _in_order(one: Mapping[int, Sequence[Raw]], other: Mapping[int, Sequence[Raw]]) -> bool:
     pairs: dict[Tags, Tags] = {(): ()}
     groups: dict[str, str] = {}
     back: dict[str, str] = {}
