@@ -22,7 +22,7 @@ _APART = ["unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-chi
 MOST = 8
 """How many actors there is room for."""
 
-ENDS_WITHIN = 5.0
+ENDS_WITHIN = 20.0
 """Seconds in which the kernel ends who should end: so long takes each program of which it does not."""
 
 

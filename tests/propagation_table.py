@@ -22,14 +22,13 @@ SITUATIONS = {
     "test_propagation_situations.py": "test_situation_leaves_these_tables",
     "test_propagation_sides.py": "test_situation_leaves_these_tables_on_all_sides",
 }
+"""The experiment with the situations of each file."""
 RULES = {
     "test_propagation_umount.py": "test_umount_takes_along_what_nothing_holds",
     "test_propagation_locks.py": "test_mounts_of_another_owner_are_locked_together",
     "test_propagation_places.py": "test_mounts_lie_where_the_pages_say",
 }
 """The same of what rules say that nobody else has described by a situation."""
-
-"""The experiment with the situations of each file."""
 
 # fs_bind numbers the children of a tree in this order: type of child, type of parent. The title of the script
 # with a private child on an uncloneable parent says otherwise; what it does counts.

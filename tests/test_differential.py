@@ -21,7 +21,7 @@ from harness.propagation import render
 from harness.propagation.programs import parse
 from harness.propagation.state import LOST_COVER, LOST_UNBINDABLE
 from harness.search import beyond, beyond_on_host, births, calls, chain, on_host
-from harness.search.differential import Difference, Reason, Search, explained, without_trees
+from harness.search.differential import Difference, Reason, Search, explained, shown, without_trees
 from harness.search.differential_script import script, told
 from harness.search.effort import PER_EXAMPLE
 from harness.search.hold import WITNESSES
@@ -345,3 +345,17 @@ def test_script_shows_the_difference_alone(stage: Stage, whole: Kernel, tmp_path
     assert below
     assert re.search(rf"\d+ {below[1]} \S+ / /a \S+ shared:\d+ - tmpfs t1", first)
     assert "reader k9:" in last
+
+
+def test_no_model_explains_what_models_do_not_have() -> None:
+    """Where only mounts' options differ, a known difference that both hosts have is no reason."""
+    program = parse("make-unbindable /; unshare; setattr ro /")
+    host = Played(LOST_UNBINDABLE)
+    host.send(program)
+    steps = shown(host.receive())
+    first, *others = steps[-1].tables[0]
+    table = (first._replace(tags=(*first.tags, "ro,relatime")), *others)
+    changed = [*steps[:-1], steps[-1]._replace(tables={**steps[-1].tables, 0: table})]
+    known = {LOST_UNBINDABLE}, {LOST_UNBINDABLE, LOST_COVER}
+
+    assert told_by_known(program, (steps, changed), known) == ""

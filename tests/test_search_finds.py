@@ -17,7 +17,7 @@ from harness.propagation.state import LOST_UNBINDABLE
 from harness.search.draw import AT_ONCE
 from harness.search.effort import PER_EXAMPLE
 from harness.search.hold import WITNESSES, Search, deviations
-from harness.search.kernel import Disagreement, Kernel, disagreement, seen, worker
+from harness.search.kernel import Answer, Disagreement, Kernel, disagreement, seen, worker
 from harness.search.script import script, told
 
 LIMIT = 30.0
@@ -135,3 +135,18 @@ def test_script_ends_a_namespace_as_the_program_does(
 
     assert " - tmpfs t " in ns1
     assert ("master:" in ns1) == (not ended)
+
+
+class Refusing(Played):
+    """A kernel that refuses all."""
+
+    def receive(self) -> list[Answer]:
+        """An error for each step, and no tables."""
+        return [("EIO", {}) for _ in self._sent.popleft()]
+
+
+@pytest.mark.parametrize("name", WITNESSES)
+def test_only_what_a_difference_makes_is_taken_for_it(name: str) -> None:
+    """A kernel has a difference where it does with its program what that alone makes of it."""
+    assert deviations(Played(name), lambda _: True) == {name}
+    assert deviations(Refusing(), lambda _: True) == set()

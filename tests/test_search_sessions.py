@@ -149,7 +149,7 @@ def test_search_goes_on_for_as_long_as_it_is_told(searching: Project) -> None:
     assert "--hypothesis-seed=0" in table["title"]
 
 
-@pytest.mark.parametrize("time", ["", "3", "-3s", "1e3s"])
+@pytest.mark.parametrize("time", ["", "3", "-3s", "1e3s", "0s", "0.0h"])
 def test_what_is_no_time_is_refused(searching: Project, time: str) -> None:
     """What is no time is refused before anything runs, with what is expected."""
     ended = searching.run(f"--search-for={time}")

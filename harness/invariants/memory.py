@@ -28,7 +28,8 @@ class Acts(Kept[Act]):
                 it._replace(argument=_tuples(it.argument)) for it in msgspec.json.decode(kept, type=list[Act])
             ]
             told = [*predicted(self._model, program, self._base)]
-        except Exception:  # what is no program can be anything to a model
+        except (msgspec.MsgspecError, AttributeError, LookupError, TypeError, ValueError):
+            # What is no program can be anything to a model.
             return None
         known = all(it.verb in self._model.VERBS for it in program)
         return program if program and known and len(told) == len(program) else None

@@ -22,7 +22,7 @@ from harness.search.memory import Kept
 from harness.search.shorter import smallest
 
 PROGRAMS = 2
-"""Programs for each of hypothesis' examples: one costs far less than a command typed at a shell."""
+"""Programs for each of hypothesis' examples: with the situations, enough to reach every rule by default."""
 
 LONGEST = 24
 """Acts of a program."""
@@ -32,7 +32,6 @@ AHEAD = 2
 
 PATIENCE = 60.0
 """Seconds after which no further program is tried to make a disagreement shorter."""
-
 
 HASTE = 1.0
 """Seconds in which who should end has to end while a disagreement is made shorter."""
@@ -68,9 +67,15 @@ def run_on(
     Raises:
         LabError: the crew broke; its programs tell nothing.
     """
-    model, behind = MODELS[kind], known
+    model, behind, begun_at = MODELS[kind], known, time.monotonic()
     while found := _search(
-        model, begin, having(base, behind), effort, SITUATIONS[kind].values(), memory, forget=behind == known
+        model,
+        begin,
+        having(base, behind),
+        effort.after(time.monotonic() - begun_at),
+        SITUATIONS[kind].values(),
+        memory,
+        forget=behind == known,
     ):
         others = sorted(WITNESSES.get(kind, {}).keys() - behind)
         agree = (it for it in others if not difference(model, begin, found.acts, having(base, {*behind, it})))
@@ -86,7 +91,9 @@ def deviations(kind: str, begin: Begin, base: Mapping[str, Any], known: Callable
     return {
         name
         for name, witness in WITNESSES.get(kind, {}).items()
-        if difference(MODELS[kind], begin, witness, base) and known(name)
+        if difference(MODELS[kind], begin, witness, base)
+        and not difference(MODELS[kind], begin, witness, having(base, {name}))
+        and known(name)
     }
 
 

@@ -60,7 +60,7 @@ def seconds(config: pytest.Config) -> float | None:
     if asked is None:
         return None
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])", asked)
-    if not found:
+    if not found or not float(found[1]):
         raise pytest.UsageError(f"--search-for={asked}: expected a time such as 90s, 30m, 8h or 2d")
     return float(found[1]) * _UNITS[found[2]]
 

@@ -84,17 +84,16 @@ def read(
     drawn: Iterable[Draw],
     known: Iterable[Set[str]] = (frozenset(),),
     opening: int = 0,
-    without: Set[str] = frozenset(),
 ) -> Iterator[Operation]:
     """The operations that draws stand for.
 
-    Left out is what models with these sets of ``known`` differences would tell apart, and the kinds
-    ``without`` which it must do: so a search goes on behind what is known.
+    Left out is what models with these sets of ``known`` differences would tell apart: so a search goes on
+    behind what is known.
     """
     guides = [Guide(first(each)) for each in dict.fromkeys(map(frozenset, known))]
     for operation in _meant(drawn, opening, guides):
         after = [guide.after(operation) for guide in guides]
-        if operation.kind in without or len(after[0].state.mounts) > MOST_MOUNTS or apart(after):
+        if len(after[0].state.mounts) > MOST_MOUNTS or apart(after):
             continue
         guides[:] = after
         yield operation

@@ -31,6 +31,10 @@ class Effort(NamedTuple):
         end = time.monotonic() + self.seconds
         return lambda: time.monotonic() >= end
 
+    def after(self, spent: float) -> Effort:
+        """What is left of it when so many seconds of its time are over."""
+        return self if self.seconds is None else self._replace(seconds=max(0.0, self.seconds - spent))
+
     @property
     def again(self) -> str:
         """The option with which a search draws the same once more."""

@@ -164,14 +164,21 @@ class Search:
         """The difference with which the model has it as the kernel has; empty where none explains it."""
         operations = [step.operation for step in found.steps]
         others = WITNESSES.keys() - self._known
-        agree = (it for it in sorted(others) if not self.check(replay(operations, {*self._known, it})))
-        return next(agree, "")
+        return next((it for it in sorted(others) if self._explains(it, operations)), "")
+
+    def _explains(self, difference: str, operations: Sequence[Operation]) -> bool:
+        steps = replay(operations, {*self._known, difference})
+        # Where the model can't tell of all of it, it explains nothing.
+        return len(steps) == len(operations) and not self.check(steps)
 
 
 def deviations(kernel: Kernel, known: Callable[[str], bool]) -> set[str]:
     """The differences that the kernel shows and that are known of its build: the search goes on behind."""
-    return {
-        name
-        for name, witness in WITNESSES.items()
-        if disagreement(replay(witness), kernel.run(replay(witness))) and known(name)
-    }
+    return {name for name in WITNESSES if _shows(kernel, name) and known(name)}
+
+
+def _shows(kernel: Kernel, difference: str) -> bool:
+    """Whether a kernel does with a difference's program what that difference alone makes of it."""
+    promised, otherwise = replay(WITNESSES[difference]), replay(WITNESSES[difference], {difference})
+    answers = kernel.run(promised)
+    return disagreement(promised, answers) is not None and disagreement(otherwise, answers) is None

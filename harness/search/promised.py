@@ -39,7 +39,7 @@ class Outcome(NamedTuple):
 
     @property
     def parts(self) -> str:
-        """Where kernel and model part, and as which script; empty where they agree throughout."""
+        """Where kernel and model part, as trees; empty where they agree throughout."""
         found = disagreement(self.steps, self.answers)
         return message(found, "here") if found else ""
 
