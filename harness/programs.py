@@ -21,7 +21,8 @@ _GRACE = 5.0
 _LEADING = """\
 # Caught, not ignored: what is started has the usual way to end.
 trap : TERM
-trap 'kill -TERM 0' USR1
+orphaned=
+trap 'orphaned=yes; kill -TERM 0' USR1
 # What runs in the background has no input unless it is given one.
 exec 3<&0
 setpriv --pdeathsig TERM -- "$@" <&3 3<&- &
@@ -29,6 +30,8 @@ wait $!
 status=$?
 # A signal ends the wait, and not what is waited for.
 while [ $status -gt 128 ] && kill -0 $! 2>/dev/null; do wait $!; status=$?; done
+# Nobody else is left who would end what has not heard the signal.
+[ -z "$orphaned" ] || kill -KILL 0
 exit $status
 """
 _LEADER = ("setpriv", "--pdeathsig", "USR1", "--", "sh", "-c", _LEADING, "leader")

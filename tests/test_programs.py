@@ -70,18 +70,20 @@ with open(folder / "log", "wb") as output:
 """
 
 
-def test_it_ends_when_who_waits_is_killed(tmp_path: Path) -> None:
-    """After a kill -9 of the process that waits for it, it is asked to end too, with all that it started."""
+@pytest.mark.parametrize("deaf", ["", "trap '' TERM; "])
+def test_it_ends_when_who_waits_is_killed(tmp_path: Path, deaf: str) -> None:
+    """After a kill -9 of the process that waits for it, it is asked to end too, and all of it ends."""
     os.mkfifo(tmp_path / "begun")
-    script = "trap 'mv made removed; exit' TERM; : >made; tail -f /dev/null & echo $! >begun; wait"
+    child = f"({deaf}exec tail -f /dev/null)"
+    script = f"trap 'mv made removed; exit' TERM; : >made; {child} & echo $! >begun; wait"
     with subprocess.Popen([sys.executable, "-c", DIES, str(tmp_path), script]) as waiting:
         begun = os.open(tmp_path / "begun", os.O_RDWR)
         assert readable(begun, LIMIT)
-        child = os.pidfd_open(int(os.read(begun, 20)))
+        started = os.pidfd_open(int(os.read(begun, 20)))
         waiting.kill()
 
-    assert readable(child, LIMIT)
-    for descriptor in (begun, child):
+    assert readable(started, LIMIT)
+    for descriptor in (begun, started):
         os.close(descriptor)
 
 
