@@ -18,11 +18,12 @@ from harness.propagation.operations import Operation
 from harness.propagation.programs import OPENINGS, Draw, parse, replay
 from harness.propagation.render import Raw, Tables, named, of_text
 from harness.search import beyond, differential_script
+from harness.search.beyond_on_host import FIRST_READER
 from harness.search.differential import Difference, shown
 from harness.search.hold import WITNESSES
 from harness.search.kernel import Disagreement, Kernel, wider_worker
 from harness.search.script import changes, script
-from harness.search.why import FIRST_READER, Shown
+from harness.search.why import Shown
 
 LIMIT = 30.0
 

@@ -68,7 +68,7 @@ def run_on(
         LabError: the crew broke; its programs tell nothing.
     """
     model, behind, begun_at = MODELS[kind], known, time.monotonic()
-    while found := _search(
+    while found := search(
         model,
         begin,
         having(base, behind),
@@ -109,27 +109,16 @@ def search(
     effort: Effort,
     situations: Iterable[Sequence[Act]] = (),
     memory: Kept[Act] | None = None,
+    *,
+    forget: bool = True,
 ) -> Disagreement | None:
     """The shortest program that tells kernel and model apart, of the situations and of what is drawn.
 
-    What ``memory`` has is tried first, and forgotten where kernel and model now agree.
+    What ``memory`` has is tried first, and forgotten where kernel and model now agree, if it is to be.
 
     Raises:
         LabError: the crew broke; its programs tell nothing.
     """
-    return _search(model, begin, base, effort, situations, memory, forget=True)
-
-
-def _search(
-    model: Any,
-    begin: Begin,
-    base: Mapping[str, Any],
-    effort: Effort,
-    situations: Iterable[Sequence[Act]],
-    memory: Kept[Act] | None,
-    *,
-    forget: bool,
-) -> Disagreement | None:
     for program in memory or ():
         if found := difference(model, begin, program, base):
             return found

@@ -12,11 +12,11 @@ from harness.propagation.programs import Step
 from harness.propagation.render import Tables, of_state
 from harness.propagation.state import first
 from harness.search import beyond, by_hand, calls
+from harness.search.beyond_on_host import FIRST_READER
 from harness.search.differential import Difference
 from harness.search.kernel import MADE
 from harness.search.script import agreed, commands, head, said, titled, tree
 from harness.search.trees import forest
-from harness.search.why import FIRST_READER
 
 Names = tuple[str, str]
 """What the two hosts are called."""

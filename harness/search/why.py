@@ -9,6 +9,7 @@ from harness.propagation import render
 from harness.propagation.operations import Operation
 from harness.propagation.state import LOST_UNBINDABLE
 from harness.search import beyond
+from harness.search.beyond_on_host import FIRST_READER
 
 Known = tuple[Set[str], Set[str]]
 """The differences from the documents that each of two hosts has."""
@@ -87,7 +88,3 @@ def plain(tables: render.Tables) -> render.Tables:
         for number, table in tables.items()
         if number < FIRST_READER
     }
-
-
-FIRST_READER = 10
-"""From this number on, tables are those of readers whose root directory is another."""
