@@ -75,6 +75,7 @@ def run_on(
         effort.after(time.monotonic() - begun_at),
         SITUATIONS[kind].values(),
         memory,
+        # Where they agree behind a difference that was found meanwhile, the next search meets it again.
         forget=behind == known,
     ):
         others = sorted(WITNESSES.get(kind, {}).keys() - behind)
@@ -119,14 +120,11 @@ def search(
     Raises:
         LabError: the crew broke; its programs tell nothing.
     """
-    for program in memory or ():
-        if found := difference(model, begin, program, base):
-            return found
-        # Where they agree behind a difference that was found meanwhile, the next search meets it again.
-        if memory is not None and forget:
-            memory.forget(program)
-    found = _new(model, begin, base, effort, situations)
-    if found and memory is not None:
+    if memory is None:
+        return _new(model, begin, base, effort, situations)
+    if found := memory.still(lambda program: difference(model, begin, program, base), forget=forget):
+        return found
+    if found := _new(model, begin, base, effort, situations):
         memory.keep(found.acts)
     return found
 

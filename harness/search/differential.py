@@ -147,18 +147,10 @@ class Search:
         Raises:
             LabError: a worker broke; what it ran tells nothing.
         """
-        found = self._remembered() or self._new(examples, seed, over)
+        found = self._memory.still(self.check) or self._new(examples, seed, over)
         if found:
             self._memory.keep(found.operations)
         return found
-
-    def _remembered(self) -> Difference | None:
-        """How they still differ after what was found before."""
-        for program in self._memory:
-            if found := self.check(program):
-                return found
-            self._memory.forget(program)
-        return None
 
     def _new(self, examples: int, seed: Seed, over: Callable[[], bool]) -> Difference | None:
         for opening in beyond.BEGINNINGS:

@@ -73,12 +73,10 @@ class Search:
         Raises:
             LabError: the worker broke; what it ran tells nothing.
         """
-        for program in self._memory:
-            if found := self.check(replay(program, self._known)):
-                return found
-            # Where they agree behind a difference that was found meanwhile, the next search meets it again.
-            if self._known == self._begun:
-                self._memory.forget(program)
+        # Where they agree behind a difference that was found meanwhile, the next search meets it again.
+        forget = self._known == self._begun
+        if found := self._memory.still(lambda it: self.check(replay(it, self._known)), forget=forget):
+            return found
         openings = [replay(opening, self._known) for opening in OPENINGS]
         said = [(opening, self._begin(opening)) for opening in openings]
         if differing := [opening for opening, disagreement in said if disagreement()]:

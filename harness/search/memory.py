@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Generic, TypeVar
 
 import msgspec
@@ -19,6 +19,7 @@ _WORD = re.compile(r"[a-z0-9/,-]*")
 
 
 Step = TypeVar("Step")
+Found = TypeVar("Found")
 
 
 class Kept(ABC, Generic[Step]):
@@ -45,6 +46,18 @@ class Kept(ABC, Generic[Step]):
             else:
                 programs.append(program)
         return iter(sorted(programs, key=len))
+
+    def still(self, check: Callable[[list[Step]], Found | None], *, forget: bool = True) -> Found | None:
+        """What a check finds of the first program of which it finds anything.
+
+        Those before it, of which it finds nothing any more, are forgotten, if they are to be.
+        """
+        for program in self:
+            if found := check(program):
+                return found
+            if forget:
+                self.forget(program)
+        return None
 
     def keep(self, program: Iterable[Step]) -> None:
         """Have a program tried first the next time."""
